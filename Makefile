@@ -1,0 +1,52 @@
+# A Python from 3.10 to 3.13: the first of these that runs, or `make PYTHON=...`.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.10; do \
+	$$name -c '$(SUPPORTED)' 2>/dev/null && echo $$name && exit; done; echo python3)
+SUPPORTED = import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+# TensorFlow 2.15, which TensorFlow Addons needs, ends at Python 3.11.
+PYTHON_TFA ?= python3.11
+BIN = .venv/bin
+
+.PHONY: help venv demo test lint format oracle clean
+
+help:  ## Show this list.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/'
+
+venv: .venv/.installed  ## Make .venv and install the package, with dev and demo.
+
+# The pip that comes with old Pythons searches for a very long time: update it first.
+.venv/.installed: requirements.txt pyproject.toml
+	@python='$(PYTHON)'; $$python -c '$(SUPPORTED)' 2>/dev/null || { \
+		echo "stn-icnn-tf needs Python 3.10 to 3.13, and '$$python' is none" \
+		"of them. Try: make PYTHON=python3.11 venv" >&2; \
+		exit 1; }; \
+		$$python -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e '.[dev,demo,beam]'
+	@touch $@
+
+demo: venv  ## Train and show a small model on a synthetic data set.
+	$(BIN)/python -m trainers.demo
+
+test: venv  ## Run the tests.
+	$(BIN)/python -m pytest
+
+lint: venv  ## Check style and format.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: venv  ## Fix what can be fixed and format.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+oracle: .venv-tfa/.installed  ## Rewrite the TensorFlow Addons vectors (needs Python 3.11).
+	.venv-tfa/bin/python tests/oracles/make_tfa_vectors.py
+
+.venv-tfa/.installed: requirements-tfa.txt
+	$(PYTHON_TFA) -m venv --clear .venv-tfa
+	.venv-tfa/bin/python -m pip install --quiet --upgrade pip
+	.venv-tfa/bin/python -m pip install --quiet -r requirements-tfa.txt
+	@touch $@
+
+clean:  ## Remove the environments, caches and build output.
+	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
