@@ -1,0 +1,38 @@
+"""STN-iCNN: end-to-end face parsing for Keras 3.
+
+Importing the package registers every layer, so that `keras.saving.load_model`
+reads a saved `.keras` file.
+"""
+
+from stn_icnn_tf.cropper import LearnedCrop, paste_back
+from stn_icnn_tf.geometry import (
+    affine_grid,
+    compose_theta,
+    frame_theta,
+    grid_sample,
+    invert_theta,
+    theta_from_centers,
+)
+from stn_icnn_tf.icnn import InterlinkedCNN
+from stn_icnn_tf.labels import CLASS_NAMES, PALETTE, PART_NAMES
+from stn_icnn_tf.localization import LocalizationNetwork
+from stn_icnn_tf.model import StnIcnn
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CLASS_NAMES",
+    "PALETTE",
+    "PART_NAMES",
+    "InterlinkedCNN",
+    "LearnedCrop",
+    "LocalizationNetwork",
+    "StnIcnn",
+    "affine_grid",
+    "compose_theta",
+    "frame_theta",
+    "grid_sample",
+    "invert_theta",
+    "paste_back",
+    "theta_from_centers",
+]

@@ -1,0 +1,142 @@
+"""The losses of the paper. Each returns one value an example, `(batch,)`.
+
+No loss reduces over the batch: the loop divides once by the global batch, so
+the numbers do not depend on the number of replicas.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from stn_icnn_tf.labels import PARTS
+
+Tensor = Any
+
+
+def _mean_per_example(values: Tensor) -> Tensor:
+    return ops.mean(ops.reshape(values, (ops.shape(values)[0], -1)), axis=1)
+
+
+def cross_entropy(target: Tensor, logits: Tensor) -> Tensor:
+    """Softmax cross entropy, mean over the pixels.
+
+    Args:
+        target: float `(batch, height, width, classes)`, one-hot or soft.
+        logits: float, of the same shape.
+
+    Returns:
+        float `(batch,)`.
+
+    Reference:
+        STN-iCNN eq. 18.
+    """
+    log_probabilities = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+    return _mean_per_example(-ops.sum(target * log_probabilities, axis=-1))
+
+
+def binary_cross_entropy(target: Tensor, logits: Tensor) -> Tensor:
+    """Binary cross entropy of every channel, mean over pixels and channels.
+
+    Args:
+        target: float `(batch, height, width, classes)`, in 0..1.
+        logits: float, of the same shape.
+
+    Returns:
+        float `(batch,)`.
+
+    Reference:
+        STN-iCNN eq. 16, one part.
+    """
+    logits = ops.cast(logits, "float32")
+    # log(1 + exp(x)) - x * target, written so that it never overflows.
+    return _mean_per_example(ops.softplus(logits) - logits * target)
+
+
+PART_LOSSES = {"softmax": cross_entropy, "binary": binary_cross_entropy}
+
+
+def part_targets(foreground: Tensor) -> list[Tensor]:
+    """Splits patches of one-hot labels into the target of each part.
+
+    Args:
+        foreground: float `(batch, parts, patch, patch, 8)`: classes 1..8,
+            sampled bilinearly, so that a window's move has a gradient here too;
+            zero outside the photo.
+
+    Returns:
+        one float `(batch, patch, patch, 1 + classes)` a part, background first.
+    """
+    targets = []
+    for index, part in enumerate(PARTS):
+        first, last = part.classes[0] - 1, part.classes[-1]
+        classes = foreground[:, index, :, :, first:last]
+        background = 1.0 - ops.sum(classes, axis=-1, keepdims=True)
+        targets.append(ops.concatenate([background, classes], axis=-1))
+    return targets
+
+
+def part_loss(
+    targets: list[Tensor], scores: list[Tensor], kind: str = "softmax"
+) -> Tensor:
+    """Average over the parts of the loss of each part's scores.
+
+    Args:
+        targets: one float `(batch, patch, patch, 1 + classes)` a part.
+        scores: logits of the same shapes.
+        kind: `"softmax"` or, as in eq. 16, `"binary"`.
+
+    Returns:
+        float `(batch,)`.
+
+    Raises:
+        ValueError: if `kind` is neither.
+
+    Reference:
+        STN-iCNN eq. 16, 17 and 22.
+    """
+    if kind not in PART_LOSSES:
+        raise ValueError(
+            f"Argument `kind` must be one of {tuple(PART_LOSSES)}. "
+            f"Received: kind={kind}"
+        )
+    loss = PART_LOSSES[kind]
+    values = [loss(t, s) for t, s in zip(targets, scores, strict=True)]
+    return sum(values) / len(values)
+
+
+def smooth_l1(difference: Tensor) -> Tensor:
+    """Smooth L1 with the break at 1, elementwise.
+
+    Reference:
+        STN-iCNN eq. 20.
+    """
+    size = ops.abs(difference)
+    return ops.where(size < 1.0, 0.5 * ops.square(size), size - 0.5)
+
+
+def theta_loss(target: Tensor, theta: Tensor, present: Tensor) -> Tensor:
+    """Smooth L1 of theta, mean over the parts that are there.
+
+    Args:
+        target: float `(batch, parts, 2, 3)`.
+        theta: float `(batch, parts, 2, 3)`.
+        present: bool `(batch, parts)`: an absent part has no centre and takes
+            no part.
+
+    Returns:
+        float `(batch,)`; 0 where no part is there.
+
+    Reference:
+        STN-iCNN eq. 19.
+    """
+    # Of the six numbers the three that crop-only theta has, (s, t_x, t_y).
+    difference = ops.stack(
+        [
+            (theta - target)[..., row, column]
+            for row, column in ((0, 0), (0, 2), (1, 2))
+        ],
+        axis=-1,
+    )
+    weight = ops.cast(present, "float32")
+    values = ops.sum(ops.mean(smooth_l1(difference), axis=-1) * weight, axis=1)
+    return values / ops.maximum(ops.sum(weight, axis=1), 1.0)

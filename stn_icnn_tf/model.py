@@ -1,0 +1,280 @@
+"""STN-iCNN: coarse scores -> theta -> patches -> part scores -> paste back."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from stn_icnn_tf.cropper import LearnedCrop, paste_back
+from stn_icnn_tf.geometry import compose_theta, frame_theta, invert_theta
+from stn_icnn_tf.icnn import InterlinkedCNN
+from stn_icnn_tf.labels import NUM_CLASSES, PARTS
+from stn_icnn_tf.localization import MEAN_CROP, LocalizationNetwork
+from stn_icnn_tf.windows import WINDOW_RULES, window_theta
+
+Tensor = Any
+
+FRAMINGS = ("stretch", "letterbox")
+
+# Arguments of named models. `paper` is the published setting for HELEN.
+MODEL_PRESETS = {
+    "default": {},
+    "paper": {
+        "framing": "stretch",
+        "window": "fixed",
+        "patch_size": 81,
+        "canvas_size": 1024,
+    },
+}
+
+
+def normalize(image: Tensor) -> Tensor:
+    """Maps pixel values 0..255 to -1..1, float32."""
+    return ops.cast(image, "float32") / 127.5 - 1.0
+
+
+def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise ValueError(
+            f"Argument `{name}` must be one of {choices}. Received: {name}={value}"
+        )
+    return value
+
+
+@keras.saving.register_keras_serializable(package="stn_icnn_tf")
+class StnIcnn(keras.Model):
+    """Parses faces: any photo size in, a mask of the same size out.
+
+    Args:
+        framing: how a photo becomes the coarse image. `"letterbox"` centres it
+            on a zero square; `"stretch"` is the paper's.
+        window: `"face"`: windows grow with the face. `"fixed"`, the paper's:
+            a patch pixel is a pixel of the source.
+        coarse_size: side of the coarse image in pixels.
+        patch_size: side of a patch in pixels, odd.
+        canvas_size: side in pixels of the square source from which patches are
+            cropped when photos of several sizes share a batch. A letterboxed
+            photo is resized to it; a stretched one keeps its pixels.
+        mean_crop: `(parts, 3)`, see `LocalizationNetwork`.
+        scale_range: see `LocalizationNetwork`; without effect if `window` is
+            `"fixed"`.
+        coarse_filters: channels of each row of the coarse net.
+        part_filters: channels of each row of the part nets.
+        localization_filters: channels of each pair of convs of the localizer.
+        activation: see `InterlinkedCNN`.
+        dtype: `"float32"` or `"mixed_bfloat16"`: policy of the three networks;
+            all geometry is float32.
+
+    Input shape:
+        uint8 or float `(batch, height, width, 3)`, RGB in 0..255.
+
+    Output:
+        a dict: `mask` uint8 `(batch, height, width)`, class ids; `theta` float
+        `(batch, parts, 2, 3)`, patch -> photo; `coarse_scores` float `(batch,
+        coarse_size, coarse_size, 9)`, logits.
+
+    Example:
+
+    >>> model = StnIcnn()
+    >>> model(np.zeros((1, 301, 220, 3), "uint8"))["mask"].shape
+    (1, 301, 220)
+
+    Raises:
+        ValueError: if an argument is not one of the above.
+
+    Reference:
+        STN-iCNN eq. 1 to 6.
+    """
+
+    def __init__(
+        self,
+        framing: str = "letterbox",
+        window: str = "face",
+        coarse_size: int = 128,
+        patch_size: int = 81,
+        canvas_size: int = 448,
+        mean_crop: tuple = MEAN_CROP,
+        scale_range: float = 1.0,
+        coarse_filters: tuple[int, ...] = (8, 16, 24, 32),
+        part_filters: tuple[int, ...] = (8, 16, 24, 32),
+        localization_filters: tuple[int, ...] = (16, 32, 64, 64),
+        activation: str = "relu",
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        # Photos and thetas lose their last digits in bfloat16: no autocast here.
+        super().__init__(dtype=dtype, autocast=False, **kwargs)
+        self.framing = _choice("framing", framing, FRAMINGS)
+        self.window = _choice("window", window, WINDOW_RULES)
+        if canvas_size < coarse_size:
+            raise ValueError(
+                "Argument `canvas_size` must be at least `coarse_size`. Received: "
+                f"canvas_size={canvas_size}, coarse_size={coarse_size}"
+            )
+        self.coarse_size = coarse_size
+        self.patch_size = patch_size
+        self.canvas_size = canvas_size
+        self.scale_range = scale_range
+        self.coarse_filters = tuple(coarse_filters)
+        self.part_filters = tuple(part_filters)
+        self.localization_filters = tuple(localization_filters)
+        self.activation = activation
+
+        # === Layers ===
+        policy = self.dtype_policy
+        self.coarse = InterlinkedCNN(
+            NUM_CLASSES,
+            coarse_filters,
+            activation=activation,
+            dtype=policy,
+            name="coarse",
+        )
+        self.localization = LocalizationNetwork(
+            mean_crop,
+            scale_range if window == "face" else 0.0,
+            localization_filters,
+            dtype=policy,
+            name="localization",
+        )
+        self.mean_crop = self.localization.mean_crop
+        self.crop = LearnedCrop(patch_size, name="crop")
+        self.part_nets = {
+            part.net: InterlinkedCNN(
+                1 + len(part.classes),
+                part_filters,
+                activation=activation,
+                dtype=policy,
+                name=part.net,
+            )
+            for part in PARTS
+        }
+        # Every shape that matters is known here, so the weights exist at once.
+        self.coarse.build((None, coarse_size, coarse_size, 3))
+        self.localization.build((None, coarse_size, coarse_size, NUM_CLASSES))
+        for net in self.part_nets.values():
+            net.build((None, patch_size, patch_size, 3))
+        self.built = True
+
+    @classmethod
+    def from_preset(cls, preset: str, **kwargs: Any) -> "StnIcnn":
+        """Makes a model with the arguments of a named preset; `kwargs` override."""
+        _choice("preset", preset, tuple(MODEL_PRESETS))
+        return cls(**{**MODEL_PRESETS[preset], **kwargs})
+
+    # === Networks ===
+
+    def frame_photos(self, photos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Makes the coarse image and the source of a batch of photos.
+
+        Args:
+            photos: `(batch, height, width, 3)`, 0..255.
+
+        Returns:
+            coarse_image: float `(batch, coarse_size, coarse_size, 3)`, 0..255.
+            source: float `(batch, source height, source width, 3)`, 0..255.
+            source_frame: float `(1, 1, 2, 3)`, coarse -> source.
+            photo_frame: float `(1, 1, 2, 3)`, coarse -> photo.
+        """
+        photos = ops.cast(photos, "float32")
+        height, width = ops.shape(photos)[1:3]
+        whole = frame_theta(self.coarse_size, (height, width), (0, 0), (height, width))[
+            None, None
+        ]
+        coarse_size = (self.coarse_size, self.coarse_size)
+        if self.framing == "stretch":
+            coarse = ops.image.resize(photos, coarse_size, antialias=True)
+            return coarse, photos, whole, whole
+        side = ops.maximum(height, width)
+        padding = (side - height) // 2, (side - width) // 2
+        photo_frame = frame_theta(
+            self.coarse_size, (side, side), (-padding[0], -padding[1]), (height, width)
+        )[None, None]
+        canvas_size = (self.canvas_size, self.canvas_size)
+        canvas = ops.image.resize(
+            photos, canvas_size, antialias=True, pad_to_aspect_ratio=True
+        )
+        canvas_frame = frame_theta(self.coarse_size, canvas_size, (0, 0), canvas_size)
+        coarse = ops.image.resize(canvas, coarse_size, antialias=True)
+        return coarse, canvas, canvas_frame[None, None], photo_frame
+
+    def coarse_scores(self, coarse_image: Tensor, training: bool = False) -> Tensor:
+        """Labels the coarse image: eq. 1. Pixels 0..255 in, logits out."""
+        return self.coarse(normalize(coarse_image), training=training)
+
+    def localize(self, coarse_scores: Tensor, training: bool = False) -> Tensor:
+        """Predicts theta, patch -> coarse frame, from coarse logits: eq. 2."""
+        probabilities = ops.softmax(ops.cast(coarse_scores, "float32"), axis=-1)
+        return self.localization(probabilities, training=training)
+
+    def source_theta(self, theta: Tensor, frame: Tensor, source_size: Tensor) -> Tensor:
+        """Takes theta from the coarse frame to the source, by the window rule."""
+        return window_theta(theta, frame, source_size, self.patch_size, self.window)
+
+    def part_scores(self, patches: Tensor, training: bool = False) -> list[Tensor]:
+        """Labels the patches: eq. 4.
+
+        Parts that share a net go through it as one batch; a right-hand brow or
+        eye goes in mirrored, and its scores are mirrored back.
+
+        Args:
+            patches: float `(batch, parts, patch, patch, 3)`, 0..255.
+            training: whether batch norm uses the statistics of the batch.
+
+        Returns:
+            one float `(batch, patch, patch, 1 + classes)` a part, logits.
+        """
+        patches = normalize(patches)
+        scores: list[Tensor] = [None] * len(PARTS)
+        for name, net in self.part_nets.items():
+            members = [i for i, part in enumerate(PARTS) if part.net == name]
+            inputs = [
+                ops.flip(patches[:, i], axis=2) if PARTS[i].flipped else patches[:, i]
+                for i in members
+            ]
+            outputs = net(ops.concatenate(inputs, axis=0), training=training)
+            outputs = ops.split(outputs, len(members), axis=0)
+            for i, output in zip(members, outputs, strict=True):
+                scores[i] = ops.flip(output, axis=2) if PARTS[i].flipped else output
+        return scores
+
+    # === The whole pipeline ===
+
+    def call(self, photos: Tensor, training: bool = False) -> dict[str, Tensor]:
+        if len(photos.shape) != 4 or photos.shape[-1] != 3:
+            raise ValueError(
+                "Argument `photos` must have shape (batch, height, width, 3). "
+                f"Received: photos.shape={tuple(photos.shape)}"
+            )
+        coarse_image, source, source_frame, photo_frame = self.frame_photos(photos)
+        scores = self.coarse_scores(coarse_image, training=training)
+        theta = self.localize(scores, training=training)
+        theta = self.source_theta(theta, source_frame, ops.shape(source)[1:3])
+        part_scores = self.part_scores(self.crop(source, theta), training=training)
+        to_photo = compose_theta(photo_frame, invert_theta(source_frame))
+        theta = compose_theta(to_photo, theta)
+        probabilities = [ops.softmax(score, axis=-1) for score in part_scores]
+        mask = paste_back(probabilities, theta, ops.shape(photos)[1:3])
+        return {"mask": mask, "theta": theta, "coarse_scores": scores}
+
+    # === Config ===
+
+    def get_config(self) -> dict:
+        config = super().get_config()
+        config.update(
+            framing=self.framing,
+            window=self.window,
+            coarse_size=self.coarse_size,
+            patch_size=self.patch_size,
+            canvas_size=self.canvas_size,
+            mean_crop=[list(row) for row in self.mean_crop],
+            scale_range=self.scale_range,
+            coarse_filters=list(self.coarse_filters),
+            part_filters=list(self.part_filters),
+            localization_filters=list(self.localization_filters),
+            activation=self.activation,
+            dtype=self.dtype_policy.name,
+        )
+        return config
+
+    def build_from_config(self, config: dict) -> None:
+        """Does nothing: the weights are made with the model."""

@@ -1,0 +1,65 @@
+"""Pictures of masks: palette PNGs and overlays. NumPy and Pillow only."""
+
+import numpy as np
+from PIL import Image
+
+from stn_icnn_tf.labels import PALETTE
+
+
+def palette_image(mask: np.ndarray) -> Image.Image:
+    """Turns a mask, uint8 `(height, width)`, into an 8-bit index picture."""
+    picture = Image.fromarray(np.asarray(mask, "uint8"), mode="P")
+    picture.putpalette([value for color in PALETTE for value in color])
+    return picture
+
+
+def overlay(image: np.ndarray, mask: np.ndarray, opacity: float = 0.35) -> np.ndarray:
+    """Tints each part of a photo in its colour and outlines it.
+
+    Args:
+        image: uint8 `(height, width, 3)`.
+        mask: uint8 `(height, width)`, class ids.
+        opacity: of the tint, 0..1.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+
+    Raises:
+        ValueError: if the sizes differ.
+    """
+    if image.shape[:2] != mask.shape:
+        raise ValueError(
+            "Arguments `image` and `mask` must have one size. Received: "
+            f"image.shape={image.shape}, mask.shape={mask.shape}"
+        )
+    colors = np.asarray(PALETTE, "float32")[mask]
+    tinted = image * (1.0 - opacity) + colors * opacity
+    # An outline pixel has a neighbour, to its left or above, of another class.
+    edge = np.zeros(mask.shape, bool)
+    edge[1:] |= mask[1:] != mask[:-1]
+    edge[:, 1:] |= mask[:, 1:] != mask[:, :-1]
+    if min(mask.shape) > 800:  # One pixel is not to be seen on a large photo.
+        edge[:-1] |= edge[1:]
+        edge[:, :-1] |= edge[:, 1:]
+    outline = np.where(mask > 0, mask, np.roll(np.roll(mask, 1, 0), 1, 1))
+    outline_colors = np.asarray(PALETTE, "float32")[outline]
+    result = np.where((mask > 0)[..., None], tinted, image.astype("float32"))
+    result = np.where(edge[..., None], outline_colors, result)
+    return np.clip(np.round(result), 0, 255).astype("uint8")
+
+
+def overlay_batch(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Overlays a batch: uint8 `(batch, height, width, 3)`."""
+    return np.stack([overlay(i, m) for i, m in zip(images, masks, strict=True)])
+
+
+def contact_sheet(images: list[np.ndarray], columns: int, side: int) -> Image.Image:
+    """Lays pictures out in rows, each shrunk to fit a square of `side` pixels."""
+    rows = -(-len(images) // columns)
+    sheet = Image.new("RGB", (columns * side, rows * side), "white")
+    for index, image in enumerate(images):
+        picture = Image.fromarray(image)
+        picture.thumbnail((side, side))
+        row, column = divmod(index, columns)
+        sheet.paste(picture, (column * side, row * side))
+    return sheet

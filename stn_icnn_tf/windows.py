@@ -1,0 +1,134 @@
+"""The window rules: where the window of each part belongs, and how large it is.
+
+Two rules. `fixed` (the paper's): one patch pixel is one pixel of the source, so
+only the position of a window is learned. `face`: the side of each window grows
+with the face, so that a face of any resolution fills its patches alike.
+"""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from stn_icnn_tf.geometry import (
+    invert_theta,
+    make_theta,
+    theta_scale,
+)
+from stn_icnn_tf.labels import NUM_CLASSES, PARTS
+
+Tensor = Any
+
+WINDOW_RULES = ("fixed", "face")
+
+
+def part_centers(
+    mask: Tensor, classes: tuple = tuple(part.classes for part in PARTS)
+) -> tuple[Tensor, Tensor]:
+    """Computes the centroid of each part of a label.
+
+    Args:
+        mask: integer `(height, width)`, class ids.
+        classes: the class ids of each part.
+
+    Returns:
+        centers: float32 `(parts, 2)`, (x, y) in pixels; 0 for an absent part.
+        present: bool `(parts,)`. An absent part HAS no centre: whoever reads
+            `centers` must look here too.
+    """
+    height, width = ops.shape(mask)
+    ids = ops.reshape(ops.cast(mask, "int32"), (-1,))
+    ones = ops.ones((height, width), "float32")
+    xs = ones * ops.arange(width, dtype="float32")[None, :]
+    ys = ones * ops.arange(height, dtype="float32")[:, None]
+    sums = ops.stack([ops.reshape(plane, (-1,)) for plane in (ones, xs, ys)], axis=-1)
+    sums = ops.segment_sum(sums, ids, num_segments=NUM_CLASSES)
+    membership = np.zeros((len(classes), NUM_CLASSES), "float32")
+    for part, ids_of_part in enumerate(classes):
+        membership[part, list(ids_of_part)] = 1.0
+    sums = ops.matmul(ops.convert_to_tensor(membership), sums)
+    return sums[:, 1:] / ops.maximum(sums[:, :1], 1.0), sums[:, 0] > 0
+
+
+def face_ratio(centers: Tensor, present: Tensor, mean_crop: tuple) -> Tensor:
+    """Measures how large a face is against the mean face.
+
+    The ratio between the spread of the centres of the parts that are there and
+    the spread of the same parts on the mean face; so an absent part does not
+    make a face look smaller. With fewer than two parts it is 1.
+
+    Args:
+        centers: float `(batch, parts, 2)`, frame of the coarse image.
+        present: bool `(batch, parts)`.
+        mean_crop: `(parts, 3)`: scale, x and y of the mean face.
+
+    Returns:
+        float `(batch,)`.
+    """
+    weight = ops.cast(present, "float32")[..., None]
+    count = ops.maximum(ops.sum(weight, axis=1, keepdims=True), 1.0)
+
+    def spread(points: Tensor) -> Tensor:
+        middle = ops.sum(points * weight, axis=1, keepdims=True) / count
+        return ops.sum(ops.square(points - middle) * weight, axis=(1, 2))
+
+    mean = ops.convert_to_tensor(np.asarray(mean_crop, "float32")[None, :, 1:])
+    expected = spread(mean)
+    known = expected > 1e-6
+    ratio = ops.sqrt(spread(centers) / ops.where(known, expected, 1.0))
+    return ops.where(known, ratio, ops.ones_like(ratio))
+
+
+def target_theta(
+    centers: Tensor, present: Tensor, frame: Tensor, mean_crop: tuple, window: str
+) -> Tensor:
+    """Computes the ground-truth theta of each part, in the frame of the coarse image.
+
+    Args:
+        centers: float `(batch, parts, 2)`, normalised (x, y) in the source.
+        present: bool `(batch, parts)`. Where false, the theta is that of the
+            mean face, and the localizer's loss must leave it out.
+        frame: float `(batch, 1, 2, 3)`, coarse -> source.
+        mean_crop: `(parts, 3)`: scale, x and y of the mean face.
+        window: `"face"` or `"fixed"`; with `fixed` the scale is the mean one,
+            since `window_theta` sets it.
+
+    Returns:
+        float `(batch, parts, 2, 3)`.
+
+    Reference:
+        STN-iCNN eq. 21, with the frame made explicit.
+    """
+    mean = ops.convert_to_tensor(np.asarray(mean_crop, "float32")[None])
+    to_coarse = invert_theta(frame)
+    translation = centers * theta_scale(to_coarse) + to_coarse[..., 2]
+    translation = ops.where(present[..., None], translation, mean[..., 1:])
+    scale = ops.ones_like(translation[..., :1]) * mean[..., :1]
+    if window == "face":
+        scale = scale * face_ratio(translation, present, mean_crop)[:, None, None]
+    return make_theta(ops.repeat(scale, 2, axis=-1), translation)
+
+
+def window_theta(
+    theta: Tensor, frame: Tensor, source_size: Tensor, patch_size: int, window: str
+) -> Tensor:
+    """Takes theta from the frame of the coarse image to the source.
+
+    Args:
+        theta: float `(batch, parts, 2, 3)`, patch -> coarse frame.
+        frame: float `(batch or 1, 1, 2, 3)`, coarse -> source.
+        source_size: `(height, width)` of the source in pixels.
+        patch_size: side of a patch in pixels.
+        window: `"face"` keeps the scale; `"fixed"` sets the one at which a patch
+            pixel is a source pixel (eq. 21).
+
+    Returns:
+        float `(batch, parts, 2, 3)`, patch -> source.
+    """
+    scale = theta_scale(theta) * theta_scale(frame)
+    translation = theta[..., 2] * theta_scale(frame) + frame[..., 2]
+    if window == "fixed":
+        extent = ops.stack([source_size[1] - 1, source_size[0] - 1])
+        native = (patch_size - 1.0) / ops.cast(extent, "float32")
+        scale = ops.zeros_like(scale) + native
+    return make_theta(scale, translation)

@@ -1,0 +1,42 @@
+"""What every test shares: the backend, two devices, the seed, the real data."""
+
+import os
+import pathlib
+
+# Before TensorFlow or Keras is imported by anything.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+import keras
+import pytest
+import tensorflow as tf
+
+
+def _split_cpu() -> None:
+    """Makes two CPU devices of one, so that a strategy has two replicas.
+
+    Devices cannot be changed once TensorFlow has used them, so it happens here,
+    before any test module is imported.
+    """
+    devices = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(
+        devices[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+
+
+_split_cpu()
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    """Seeds Python, NumPy and TensorFlow before every test."""
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def face_data_dir() -> pathlib.Path:
+    """Returns the folder of the real data sets, or skips the test."""
+    folder = os.environ.get("FACE_DATA_DIR")
+    if not folder:
+        pytest.skip("set FACE_DATA_DIR to the folder of the real data sets")
+    return pathlib.Path(folder)

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from stn_icnn_tf.losses import (
+    binary_cross_entropy,
+    cross_entropy,
+    part_loss,
+    part_targets,
+    smooth_l1,
+    theta_loss,
+)
+
+
+def test_cross_entropy_by_hand():
+    logits = np.log(np.array([[[[0.5, 0.25, 0.25]]]], "float32"))
+    target = np.array([[[[0.0, 1.0, 0.0]]]], "float32")
+    np.testing.assert_allclose(cross_entropy(target, logits), [np.log(4)], rtol=1e-6)
+
+
+def test_binary_cross_entropy_by_hand_and_at_the_extremes():
+    logits = np.array([[[[0.0, 2.0]]]], "float32")
+    target = np.array([[[[1.0, 0.0]]]], "float32")
+    expected = (np.log(2) + np.log(1 + np.exp(2))) / 2
+    np.testing.assert_allclose(
+        binary_cross_entropy(target, logits), [expected], rtol=1e-6
+    )
+    huge = binary_cross_entropy(target, np.array([[[[1e4, -1e4]]]], "float32"))
+    np.testing.assert_allclose(huge, [0.0], atol=1e-6)
+
+
+def test_smooth_l1_breaks_at_one():
+    values = smooth_l1(tf.constant([-3.0, -1.0, 0.5, 2.0]))
+    np.testing.assert_allclose(values, [2.5, 0.5, 0.125, 1.5])
+
+
+def test_theta_loss_leaves_absent_parts_out():
+    target = np.zeros((2, 2, 2, 3), "float32")
+    theta = target.copy()
+    theta[:, 1] = 0.5
+    present = np.array([[True, False], [True, True]])
+    loss = np.array(theta_loss(target, theta, present))
+    # Of part 1 the three numbers (s, t_x, t_y) are each off by 0.5.
+    np.testing.assert_allclose(loss, [0.0, 0.125 / 2])
+    assert not np.any(theta_loss(target, theta, np.zeros((2, 2), bool)))
+
+
+def test_part_targets_give_each_part_its_classes_and_the_rest_to_background():
+    foreground = np.zeros((1, 6, 1, 1, 8), "float32")
+    foreground[0, :, 0, 0, 6] = 0.75  # Inner mouth, in every patch.
+    foreground[0, :, 0, 0, 7] = 0.25  # Lower lip.
+    targets = part_targets(foreground)
+    np.testing.assert_allclose(targets[0], [[[[1.0, 0.0]]]])
+    np.testing.assert_allclose(targets[5], [[[[0.0, 0.0, 0.75, 0.25]]]])
+
+
+def test_part_loss_is_the_average_over_the_parts():
+    shapes = [2, 2, 2, 2, 2, 4]
+    targets = [np.eye(n, dtype="float32")[0].reshape(1, 1, 1, n) for n in shapes]
+    scores = [np.zeros((1, 1, 1, n), "float32") for n in shapes]
+    expected = (5 * np.log(2) + np.log(4)) / 6
+    np.testing.assert_allclose(part_loss(targets, scores), [expected], rtol=1e-6)
+    np.testing.assert_allclose(
+        part_loss(targets, scores, "binary"), [np.log(2)], rtol=1e-6
+    )
+    with pytest.raises(ValueError, match="`kind`.*hinge"):
+        part_loss(targets, scores, "hinge")

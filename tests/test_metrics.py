@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from stn_icnn_tf.labels import NUM_CLASSES
+from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix, scores
+
+
+def test_confusion_matrix_by_hand():
+    labels = np.array([[0, 1, 1], [5, 8, 0]])
+    masks = np.array([[0, 1, 2], [5, 0, 3]])
+    expected = np.zeros((9, 9), int)
+    for label, mask in [(0, 0), (1, 1), (1, 2), (5, 5), (8, 0), (0, 3)]:
+        expected[label, mask] += 1
+    np.testing.assert_array_equal(confusion_matrix(labels, masks), expected)
+
+
+def test_scores_by_hand():
+    matrix = np.zeros((9, 9), int)
+    matrix[0, 0], matrix[0, 5], matrix[5, 0], matrix[5, 5] = 100, 10, 20, 70
+    result = scores(matrix)
+    assert result["nose_precision"] == pytest.approx(70 / 80)
+    assert result["nose_recall"] == pytest.approx(70 / 90)
+    assert result["nose_f1"] == pytest.approx(140 / 170)
+    assert result["overall"] == pytest.approx(140 / 170)
+
+
+def test_merged_columns_forgive_only_what_they_merge():
+    matrix = np.zeros((9, 9), int)
+    matrix[3, 4] = 10  # The eyes change places.
+    matrix[6, 7] = 10  # Upper lip called inner mouth.
+    result = scores(matrix)
+    assert result["eyes"] == result["mouth"] == 1.0
+    assert result["left_eye_f1"] == result["upper_lip"] == 0.0
+
+
+def test_eye_called_nose_separates_overall_from_strict():
+    matrix = np.zeros((9, 9), int)
+    matrix[3, 3], matrix[3, 5], matrix[5, 5] = 50, 50, 100
+    result = scores(matrix)
+    assert result["overall"] == 1.0
+    assert result["overall_strict"] == pytest.approx(2 * 150 / 400)
+    # Left eye 2*50/150, nose 2*100/250; the six classes that are nowhere are 1.
+    assert result["mean_f1"] == pytest.approx((2 / 3 + 0.8 + 6) / 8)
+
+
+def test_batch_size_and_order_do_not_matter():
+    rng = np.random.default_rng(0)
+    labels, masks = rng.integers(0, NUM_CLASSES, (2, 12, 16, 16))
+    whole = FaceParsingScores()
+    whole.update_state(labels, masks)
+    pieces = FaceParsingScores()
+    order = rng.permutation(12)
+    for start, stop in ((0, 1), (1, 6), (6, 12)):
+        chosen = order[start:stop]
+        pieces.update_state(labels[chosen], masks[chosen])
+    assert whole.result() == pieces.result()
+
+
+def test_counts_are_exact_beyond_float32():
+    metric = FaceParsingScores()
+    matrix = np.zeros((9, 9), "int64")
+    matrix[0, 0] = 2**40
+    metric.update_matrix(matrix)
+    matrix[0, 0] = 1
+    metric.update_matrix(matrix)
+    assert int(metric.matrix.numpy()[0, 0]) == 2**40 + 1
+
+
+def test_two_replicas_count_as_one():
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    rng = np.random.default_rng(0)
+    labels, masks = rng.integers(0, NUM_CLASSES, (2, 4, 8, 8))
+    with strategy.scope():
+        metric = FaceParsingScores()
+    dataset = tf.data.Dataset.from_tensor_slices((labels, masks)).batch(4)
+
+    @tf.function
+    def step(labels, masks):
+        strategy.run(metric.update_state, args=(labels, masks))
+
+    for batch in strategy.experimental_distribute_dataset(dataset):
+        step(*batch)
+    alone = FaceParsingScores()
+    alone.update_state(labels, masks)
+    assert metric.result() == alone.result()
+
+
+def test_reset_state_and_bad_arguments():
+    metric = FaceParsingScores()
+    metric.update_state(np.ones((1, 2, 2), int), np.ones((1, 2, 2), int))
+    metric.reset_state()
+    assert not metric.matrix.numpy().any()
+    with pytest.raises(ValueError, match="`sample_weight`"):
+        metric.update_state(np.ones((1,)), np.ones((1,)), sample_weight=1.0)
+    with pytest.raises(ValueError, match="`matrix`"):
+        scores(np.zeros((3, 3)))
