@@ -1,0 +1,59 @@
+"""The `helen` data set."""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from tfds_builders.helen import layout
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """HELEN faces with masks of brows, eyes, nose and mouth."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""
+    Download the resized labels, `{layout.ROOT_NAME}.zip`, from
+    http://pages.cs.wisc.edu/~lizhang/projects/face-parsing/ and put it, or the folder
+    it holds, into `manual_dir`. A folder `helen` of the same layout is read too.
+    """
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=(None, None, 3)),
+                    "segmentation_mask": tfds.features.Image(
+                        shape=(None, None, 1), dtype=np.uint8, encoding_format="png"
+                    ),
+                    "name": tfds.features.Text(),
+                }
+            ),
+            homepage="http://pages.cs.wisc.edu/~lizhang/projects/face-parsing/",
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+        root = layout.find_root(dl_manager.manual_dir)
+        names = layout.read_lists(root)
+        layout.check(root, itertools.chain.from_iterable(names.values()))
+        return {
+            split: self._generate_examples(root, listed)
+            for split, listed in names.items()
+        }
+
+    def _generate_examples(
+        self, root: layout.Root, names: list[str]
+    ) -> Iterator[tuple[int, dict]]:
+        for index, name in enumerate(names):
+            photo, mask = layout.read_sample(root, name)
+            yield (
+                index,
+                {
+                    "image": photo,
+                    "segmentation_mask": mask[..., None],
+                    "name": name,
+                },
+            )

@@ -1,0 +1,241 @@
+"""Reads the public layout of HELEN, from a folder or from the zip. No TensorFlow."""
+
+import io
+import pathlib
+import zipfile
+from collections.abc import Iterable
+
+import numpy as np
+from PIL import Image
+
+from stn_icnn_tf.labels import HELEN_LABELS, NUM_CLASSES
+
+ROOT_NAME = "SmithCVPR2013_dataset_resized"
+LISTS = {
+    "train": "exemplars.txt",
+    "validation": "tuning.txt",
+    "test": "testing.txt",
+}
+# Numbers of the soft masks; 00, 01 and 10 are background, face skin and hair.
+LABEL_NUMBERS = tuple(range(11))
+
+Root = pathlib.Path | zipfile.Path
+
+_MOST_ERRORS = 20
+
+
+def find_root(manual_dir: str | pathlib.Path) -> Root:
+    """Finds the data set in a folder.
+
+    Args:
+        manual_dir: a folder that holds `helen`, `SmithCVPR2013_dataset_resized`,
+            or that with `.zip` behind it; or that is the layout itself.
+
+    Returns:
+        the folder with `images`, `labels` and the three lists, maybe in the zip.
+
+    Raises:
+        ValueError: if the folder holds none of these, or a zip file that cannot be
+            read.
+    """
+    folder = pathlib.Path(manual_dir)
+    candidates: list[Root] = [folder / "helen", folder / ROOT_NAME, folder]
+    archive = folder / f"{ROOT_NAME}.zip"
+    if archive.is_file():
+        try:
+            top = zipfile.Path(archive)
+        except zipfile.BadZipFile as error:
+            raise ValueError(
+                f"{archive} cannot be read: the whole zip file was expected"
+            ) from error
+        candidates += [top / ROOT_NAME, top]
+    for root in candidates:
+        if any((root / name).is_file() for name in LISTS.values()):
+            return root
+    raise ValueError(
+        "Argument `manual_dir` must hold the folder helen, the folder "
+        f"{ROOT_NAME}, or {ROOT_NAME}.zip, with {', '.join(LISTS.values())}, images/ "
+        f"and labels/ in it. Received: manual_dir={manual_dir}"
+    )
+
+
+def read_list(root: Root, file_name: str) -> list[str]:
+    """Reads a list of lines `INDEX , NAME`.
+
+    Args:
+        root: from `find_root`.
+        file_name: name of the list, one of `LISTS`.
+
+    Returns:
+        the names in the order of the list. Empty lines and what follows a # are
+        passed over.
+
+    Raises:
+        ValueError: if the list is not there, is empty, or has a bad line.
+    """
+    path = root / file_name
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: a list of lines `INDEX , NAME`")
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    names = []
+    for number, line in enumerate(text.splitlines(), 1):
+        entry = line.partition("#")[0].strip()
+        if not entry:
+            continue
+        _, comma, name = entry.partition(",")
+        if not comma or not name.strip():
+            raise ValueError(
+                f"{path}, line {number}: must read `INDEX , NAME`. Received: {line}"
+            )
+        names.append(name.strip())
+    if not names:
+        raise ValueError(f"{path} is empty: must hold lines `INDEX , NAME`")
+    return names
+
+
+def read_lists(root: Root) -> dict[str, list[str]]:
+    """Reads the three lists.
+
+    Args:
+        root: from `find_root`.
+
+    Returns:
+        split -> its names in the order of the list.
+
+    Raises:
+        ValueError: naming every list that cannot be read.
+    """
+    names, errors = {}, []
+    for split, file_name in LISTS.items():
+        try:
+            names[split] = read_list(root, file_name)
+        except ValueError as error:
+            errors.append(str(error))
+    _raise_all(root, errors)
+    return names
+
+
+def photo_path(root: Root, name: str) -> Root:
+    """Returns the path of a photo."""
+    return root / "images" / f"{name}.jpg"
+
+
+def label_path(root: Root, name: str, number: int) -> Root:
+    """Returns the path of one soft mask."""
+    return root / "labels" / name / f"{name}_lbl{number:02d}.png"
+
+
+def _raise_all(root: Root, errors: list[str]) -> None:
+    """Raises one ValueError for all errors, if any; it shows the first 20."""
+    if errors:
+        lines = errors[:_MOST_ERRORS]
+        if len(errors) > _MOST_ERRORS:
+            lines.append(f"and {len(errors) - _MOST_ERRORS} more")
+        shown = "\n  ".join(lines)
+        raise ValueError(f"{root} is not usable, bad files: {len(errors)}\n  {shown}")
+
+
+def _read_picture(path: Root, kind: str, decode: bool = True) -> Image.Image:
+    """Reads a `kind` (JPEG or PNG) picture; only its header if not `decode`."""
+    what = {"JPEG": "a JPEG photo", "PNG": "an 8-bit PNG mask"}[kind]
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: {what} was expected")
+    try:
+        picture = Image.open(io.BytesIO(path.read_bytes()), formats=(kind,))
+        if decode:
+            picture.load()
+    # A damaged file raises almost anything: OSError, SyntaxError, zlib.error,
+    # zipfile.BadZipFile, ...
+    except Exception as error:
+        raise ValueError(f"{path} cannot be decoded: {what} was expected") from error
+    return picture
+
+
+def check_sample(root: Root, name: str) -> list[str]:
+    """Checks the photo and the 11 masks of a sample, decoding only the photo.
+
+    Args:
+        root: from `find_root`.
+        name: of the sample.
+
+    Returns:
+        a message for every file that is missing, cannot be decoded, or is of a
+        size other than the photo's.
+    """
+    errors = []
+    photo, size = photo_path(root, name), None
+    try:
+        size = _read_picture(photo, "JPEG").size
+    except ValueError as error:
+        errors.append(str(error))
+    for number in LABEL_NUMBERS:
+        mask = label_path(root, name, number)
+        try:
+            mask_size = _read_picture(mask, "PNG", decode=False).size
+        except ValueError as error:
+            errors.append(str(error))
+            continue
+        if size is not None and mask_size != size:
+            errors.append(
+                f"{mask} is {mask_size[0]}x{mask_size[1]}, its photo {photo} is "
+                f"{size[0]}x{size[1]}: the sizes must be the same"
+            )
+    return errors
+
+
+def check(root: Root, names: Iterable[str]) -> None:
+    """Checks every sample, so that a bad file is found before the work starts.
+
+    Args:
+        root: from `find_root`.
+        names: of the samples.
+
+    Raises:
+        ValueError: naming the bad files, the first 20 of them, and their number.
+    """
+    _raise_all(root, [error for name in names for error in check_sample(root, name)])
+
+
+def merge_soft_masks(masks: dict[int, np.ndarray]) -> np.ndarray:
+    """Resolves overlapping soft masks by argmax.
+
+    The masks are probabilities times 255, so background, skin and hair, one class
+    here, add up, in 32 bits. A tie goes to background, then to the lower id: a
+    pixel that no mask covers is background.
+
+    Args:
+        masks: number of each mask -> uint8 `(height, width)`, 0..255.
+
+    Returns:
+        uint8 `(height, width)`, class ids, 0..8.
+    """
+    some = next(iter(masks.values()))
+    scores = np.zeros((NUM_CLASSES, *some.shape), "int32")
+    for number, mask in masks.items():
+        scores[HELEN_LABELS.get(number, 0)] += mask
+    return scores.argmax(axis=0).astype("uint8")
+
+
+def read_sample(root: Root, name: str) -> tuple[bytes, np.ndarray]:
+    """Reads one sample.
+
+    Photo and masks keep the pixel grid of their files: an EXIF orientation in the
+    photo, of which TensorFlow's decoder knows nothing either, is not applied.
+
+    Args:
+        root: from `find_root`.
+        name: of the sample.
+
+    Returns:
+        the photo's JPEG bytes as they are in the file, and the segmentation mask,
+        uint8 `(height, width)`, class ids.
+
+    Raises:
+        ValueError: naming a mask that cannot be decoded.
+    """
+    masks = {}
+    for number in LABEL_NUMBERS:
+        picture = _read_picture(label_path(root, name, number), "PNG")
+        # Masks are grey; some tools have stored them as RGB or with a palette.
+        masks[number] = np.asarray(picture.convert("L"))
+    return photo_path(root, name).read_bytes(), merge_soft_masks(masks)

@@ -1,0 +1,5 @@
+"""Seeded drawings of faces with exact part masks."""
+
+from tfds_builders.synthetic_faces.synthetic_faces_dataset_builder import Builder
+
+__all__ = ["Builder"]

@@ -1,0 +1,104 @@
+"""The `synthetic_faces` data set."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from tfds_builders.synthetic_faces.drawing import draw_face
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass
+class SyntheticFacesConfig(tfds.core.BuilderConfig):
+    """How many faces to draw, and how large.
+
+    Attributes:
+        num_train: drawings in `train`.
+        num_validation: drawings in `validation`.
+        num_test: drawings in `test`.
+        sides: `(smallest, largest)` side of a drawing in pixels, inclusive.
+        seed: of all drawings: drawing `i` of a split depends on it, the split
+            and `i` alone.
+    """
+
+    num_train: int = 400
+    num_validation: int = 40
+    num_test: int = 40
+    sides: tuple[int, int] = (256, 416)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        counts = (self.num_train, self.num_validation, self.num_test)
+        if min(counts) < 0:
+            raise ValueError(
+                "Arguments `num_train`, `num_validation` and `num_test` must not be "
+                f"negative. Received: {counts}"
+            )
+        if not 64 <= self.sides[0] <= self.sides[1]:
+            raise ValueError(
+                "Argument `sides` must be (smallest, largest), at least 64. "
+                f"Received: sides={self.sides}"
+            )
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """Drawings of faces with masks of brows, eyes, nose and mouth."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    BUILDER_CONFIGS = [
+        SyntheticFacesConfig(name="default", description="400 / 40 / 40 drawings."),
+        SyntheticFacesConfig(
+            name="tiny",
+            description="16 / 4 / 4 small drawings, for tests.",
+            num_train=16,
+            num_validation=4,
+            num_test=4,
+            sides=(96, 160),
+        ),
+    ]
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(
+                        shape=(None, None, 3), encoding_format="jpeg"
+                    ),
+                    "segmentation_mask": tfds.features.Image(
+                        shape=(None, None, 1), dtype=np.uint8, encoding_format="png"
+                    ),
+                    "name": tfds.features.Text(),
+                }
+            ),
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+        del dl_manager  # Nothing is downloaded.
+        config = self.builder_config
+        counts = (config.num_train, config.num_validation, config.num_test)
+        return {
+            split: self._generate_examples(number, split, count)
+            for number, (split, count) in enumerate(zip(SPLITS, counts, strict=True))
+        }
+
+    def _generate_examples(
+        self, split_number: int, split: str, count: int
+    ) -> Iterator[tuple[int, dict]]:
+        low, high = self.builder_config.sides
+        for index in range(count):
+            rng = np.random.default_rng((self.builder_config.seed, split_number, index))
+            height, width = (int(side) for side in rng.integers(low, high + 1, 2))
+            image, mask = draw_face(rng, (height, width))
+            yield (
+                index,
+                {
+                    "image": image,
+                    "segmentation_mask": mask[..., None],
+                    "name": f"{split}_{index:05d}",
+                },
+            )
