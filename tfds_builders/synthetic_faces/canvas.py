@@ -3,7 +3,7 @@
 A face is laid out in face units: the origin is midway between the eyes, x to the
 image's right, y down, and the eyes' centres are 1 apart. A pose takes face units
 to pixels. Shapes are drawn `SCALE` times larger than the photo and shrunk; the
-mask is drawn from the same outlines at the photo's size.
+mask is drawn from the same outlines, and holds what lies at the pixels' centres.
 """
 
 import dataclasses
@@ -13,13 +13,23 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 SCALE = 2
+# Odd, so that one of the small pixels lies at the centre of each pixel.
+LABEL_SCALE = 5
 
 Color = tuple[float, float, float]
 
 
 @dataclasses.dataclass(frozen=True)
 class Pose:
-    """Takes face units to pixels: yaw and pitch shift features, roll turns all."""
+    """Takes face units to pixels: yaw and pitch shift features, roll turns all.
+
+    Attributes:
+        center: `(x, y)` of the point between the eyes, in pixels.
+        eye_distance: pixels of a face unit.
+        roll: clockwise in the image, in radians.
+        yaw: towards the image's right, in radians.
+        pitch: downwards, in radians.
+    """
 
     center: tuple[float, float]
     eye_distance: float
@@ -29,14 +39,32 @@ class Pose:
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """Maps `(n, 2)` face units to `(n, 2)` pixels."""
-        x, y = points[:, 0].copy(), points[:, 1].copy()
-        # The face is a half-cylinder: what is near its rim turns out of view.
-        depth = np.sqrt(np.maximum(1.0 - (x / 1.6) ** 2, 0.0))
-        x = x * np.cos(self.yaw) + (depth - 0.6) * np.sin(self.yaw)
-        y = y * np.cos(self.pitch) + 0.5 * (depth - 0.6) * np.sin(self.pitch)
+        x, y = points[:, 0], points[:, 1]
+        depth = self._depth(x, y)
+        x = x * np.cos(self.yaw) + depth * np.sin(self.yaw)
+        y = y * np.cos(self.pitch) + 0.5 * depth * np.sin(self.pitch)
         cos, sin = np.cos(self.roll), np.sin(self.roll)
         turned = np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
         return turned * self.eye_distance + np.asarray(self.center)
+
+    def inverse(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Maps pixels to face units, nearly: x and y of any one shape."""
+        x = (x - self.center[0]) / self.eye_distance
+        y = (y - self.center[1]) / self.eye_distance
+        cos, sin = np.cos(self.roll), np.sin(self.roll)
+        seen_x, seen_y = cos * x + sin * y, cos * y - sin * x
+        x, y = seen_x, seen_y
+        for _ in range(3):
+            depth = self._depth(x, y)
+            x = (seen_x - depth * np.sin(self.yaw)) / np.cos(self.yaw)
+            y = (seen_y - 0.5 * depth * np.sin(self.pitch)) / np.cos(self.pitch)
+        return x, y
+
+    def _depth(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        # A half-cylinder, whose rim turns out of view, and the nose on it.
+        head = np.sqrt(np.maximum(1.0 - (x / 1.6) ** 2, 0.0)) - 0.6
+        nose = 0.35 * np.exp(-((x / 0.35) ** 2) - ((y - 0.6) / 0.35) ** 2)
+        return head + nose
 
 
 def curve(points: list, closed: bool = True, steps: int = 8) -> np.ndarray:
@@ -56,23 +84,18 @@ def curve(points: list, closed: bool = True, steps: int = 8) -> np.ndarray:
     else:
         p = np.concatenate([p[:1], p, p[-1:]])
     t = np.linspace(0, 1, steps, endpoint=False)[:, None]
-    segments = []
-    for a, b, c, d in zip(p[:-3], p[1:-2], p[2:-1], p[3:], strict=True):
-        segments.append(
-            0.5
-            * (
-                2 * b
-                + (c - a) * t
-                + (2 * a - 5 * b + 4 * c - d) * t**2
-                + (3 * b - a - 3 * c + d) * t**3
-            )
-        )
-    if not closed:
-        segments.append(p[-2:-1])
-    return np.concatenate(segments)
+    a, b, c, d = (p[i : len(p) - 3 + i, None] for i in range(4))
+    threaded = 0.5 * (
+        2 * b
+        + (c - a) * t
+        + (2 * a - 5 * b + 4 * c - d) * t**2
+        + (3 * b - a - 3 * c + d) * t**3
+    )
+    threaded = threaded.reshape(-1, 2)
+    return threaded if closed else np.concatenate([threaded, p[-1:]])
 
 
-def ellipse(cx: float, cy: float, rx: float, ry: float, count: int = 40) -> np.ndarray:
+def ellipse(cx: float, cy: float, rx: float, ry: float, count: int = 32) -> np.ndarray:
     """Returns the outline of an ellipse in face units, `(count, 2)`."""
     angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
     return np.stack([cx + rx * np.cos(angle), cy + ry * np.sin(angle)], axis=-1)
@@ -86,28 +109,43 @@ class Stencil(NamedTuple):
 
 
 class Canvas:
-    """A picture that shapes are painted on, and the mask that goes with it."""
+    """A picture that shapes are painted on, and the mask that goes with it.
+
+    Args:
+        pixels: uint8 `(height, width, 3)`, what is behind the face.
+        pose: where the face is.
+
+    Attributes:
+        mask: uint8 `(height, width)`, the labels so far.
+    """
 
     def __init__(self, pixels: np.ndarray, pose: Pose) -> None:
         height, width = pixels.shape[:2]
         self.size = (width, height)
         self.large = (width * SCALE, height * SCALE)
-        self.picture = Image.fromarray(pixels).resize(self.large, Image.BILINEAR)
-        self.mask = Image.new("L", self.size, 0)
+        self.picture = Image.fromarray(pixels).resize(self.large, Image.NEAREST)
         self.pose = pose
+        self.mask = np.zeros((height, width), "uint8")
 
-    def stencil(self, outline: np.ndarray, blur: float = 0.0) -> "Stencil":
+    def stencil(self, outline: np.ndarray, blur: float = 0.0) -> Stencil:
         """Draws a filled outline; `blur` is in face units."""
-        points = self.pose(outline) * SCALE + (SCALE - 1) / 2
-        radius = max(blur * self.pose.eye_distance * SCALE, 0.8)
-        low = np.maximum(np.floor(points.min(0) - 2 * radius) - 2, 0).astype(int)
-        high = np.ceil(points.max(0) + 2 * radius).astype(int) + 2
-        high = np.maximum(np.minimum(high, self.large), low + 1)
-        image = Image.new("L", tuple(high - low), 0)
-        ImageDraw.Draw(image).polygon([tuple(p) for p in points - low], fill=255)
-        # A box blur twice is a Gaussian to the eye, and many times faster.
-        for _ in range(2):
-            image = image.filter(ImageFilter.BoxBlur(radius * 0.6))
+        points = _enlarge(self.pose(outline), SCALE)
+        radius = blur * self.pose.eye_distance * SCALE
+        low = np.floor(points.min(0) - 2 * radius) - 2
+        high = np.ceil(points.max(0) + 2 * radius) + 2
+        low = np.clip(low, 0, np.subtract(self.large, 1)).astype(int)
+        high = np.maximum(np.clip(high, 0, self.large), low + 1).astype(int)
+        width, height = (int(side) for side in high - low)
+        # What is soft needs few pixels.
+        step = max(int(radius / 2.5), 1)
+        size = (-(-width // step), -(-height // step))
+        image = Image.new("L", size, 0)
+        ImageDraw.Draw(image).polygon(_flat((points - low) / step), fill=255)
+        if radius > 0.5:
+            image = _soften(image, radius * 0.6 / step)
+        if step > 1:
+            large = (size[0] * step, size[1] * step)
+            image = image.resize(large, Image.BILINEAR).crop((0, 0, width, height))
         return Stencil(image, (int(low[0]), int(low[1])))
 
     def paint(
@@ -116,9 +154,17 @@ class Canvas:
         color: Color,
         opacity: float = 1.0,
         blur: float = 0.0,
-        within: "Stencil | None" = None,
+        within: Stencil | None = None,
     ) -> None:
-        """Paints a filled outline, maybe only within another."""
+        """Paints a filled outline, maybe only within another.
+
+        Args:
+            outline: `(n, 2)` in face units.
+            color: RGB in 0..255; what is beyond is clipped.
+            opacity: 0..1.
+            blur: how soft the edge is, in face units.
+            within: what else must cover a pixel.
+        """
         image, (left, top) = self.stencil(outline, blur)
         if within is not None:
             limit = Image.new("L", image.size, 0)
@@ -126,47 +172,66 @@ class Canvas:
             image = ImageChops.multiply(image, limit)
         if opacity < 1.0:
             image = image.point([int(value * opacity) for value in range(256)])
-        fill = tuple(int(np.clip(c, 0, 255)) for c in color)
         box = (left, top, left + image.width, top + image.height)
-        self.picture.paste(fill, box, mask=image)
+        self.picture.paste(_rgb(color), box, mask=image)
 
     def texture(self, pixels: np.ndarray, outline: np.ndarray, blur: float) -> None:
         """Paints an outline with a picture of the photo's size."""
-        large = Image.fromarray(pixels).resize(self.large, Image.BILINEAR)
         image, (left, top) = self.stencil(outline, blur)
         box = (left, top, left + image.width, top + image.height)
-        self.picture.paste(large.crop(box), box, mask=image)
+        source = tuple(side / SCALE for side in box)
+        patch = Image.fromarray(pixels).resize(image.size, Image.BILINEAR, box=source)
+        self.picture.paste(patch, box, mask=image)
 
     def line(self, points: np.ndarray, color: Color, width: float) -> None:
         """Draws an open line; `width` is in face units."""
-        pixels = self.pose(points) * SCALE + (SCALE - 1) / 2
         ImageDraw.Draw(self.picture).line(
-            [tuple(p) for p in pixels],
-            fill=tuple(int(np.clip(c, 0, 255)) for c in color),
+            _flat(_enlarge(self.pose(points), SCALE)),
+            fill=_rgb(color),
             width=max(round(width * self.pose.eye_distance * SCALE), 1),
             joint="curve",
         )
 
     def label(self, outline: np.ndarray, class_id: int) -> None:
         """Labels a filled outline."""
-        points = [tuple(p) for p in self.pose(outline)]
-        ImageDraw.Draw(self.mask).polygon(points, fill=class_id)
+        points = self.pose(outline)
+        low = np.clip(np.floor(points.min(0)), 0, self.size).astype(int)
+        high = np.clip(np.ceil(points.max(0)) + 1, 0, self.size).astype(int)
+        if (low >= high).any():  # Beyond the photo.
+            return
+        width, height = (int(side) for side in (high - low) * LABEL_SCALE)
+        image = Image.new("1", (width, height), 0)
+        points = _enlarge(points - low, LABEL_SCALE)
+        ImageDraw.Draw(image).polygon(_flat(points), fill=1)
+        centers = slice(LABEL_SCALE // 2, None, LABEL_SCALE)
+        covered = np.asarray(image)[centers, centers]
+        self.mask[low[1] : high[1], low[0] : high[0]][covered] = class_id
 
-    def finish(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Shrinks, lights, blurs and adds the noise of a camera."""
-        small = self.picture.resize(self.size, Image.BOX)
-        small = small.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 1.0)))
-        pixels = np.asarray(small, "float32")
-        width, height = self.size
-        # Light from one side, and its colour.
-        angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0.0, 0.45)
-        xs = np.linspace(-1, 1, width, dtype="float32")[None, :]
-        ys = np.linspace(-1, 1, height, dtype="float32")[:, None]
-        light = 1.0 + strength * (np.cos(angle) * xs + np.sin(angle) * ys)
-        cast = rng.uniform(0.88, 1.12, 3) * rng.uniform(0.7, 1.15)
-        pixels = pixels * light[..., None] * cast.astype("float32")
-        if rng.random() < 0.1:
-            pixels = np.repeat(pixels.mean(-1, keepdims=True), 3, axis=-1)
-        deviation = rng.uniform(0.5, 6.0)
-        pixels += deviation * rng.standard_normal(pixels.shape, dtype="float32")
-        return np.clip(pixels, 0, 255).astype("uint8"), np.array(self.mask)
+    def shrink(self, blur: float) -> np.ndarray:
+        """Returns the picture at the photo's size, float32 `(height, width, 3)`.
+
+        Args:
+            blur: of the lens, in pixels.
+        """
+        small = self.picture.reduce(SCALE).filter(ImageFilter.BoxBlur(blur))
+        return np.asarray(small, "float32")
+
+
+def _soften(image: Image.Image, radius: float) -> Image.Image:
+    # A box blur twice is a Gaussian to the eye, and many times faster.
+    box = ImageFilter.BoxBlur(radius)
+    return image.filter(box).filter(box)
+
+
+def _enlarge(points: np.ndarray, scale: int) -> np.ndarray:
+    # Whole numbers are the centres of pixels, at both scales.
+    return points * scale + (scale - 1) / 2
+
+
+def _flat(points: np.ndarray) -> list[float]:
+    # Pillow would cut the fractions off.
+    return np.rint(points).ravel().tolist()
+
+
+def _rgb(color: Color) -> tuple[int, ...]:
+    return tuple(int(min(max(channel, 0), 255)) for channel in color)

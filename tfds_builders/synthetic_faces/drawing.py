@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from tfds_builders.synthetic_faces import features, head
+from tfds_builders.synthetic_faces import features, head, light, textures
 from tfds_builders.synthetic_faces.canvas import Canvas, Pose
 from tfds_builders.synthetic_faces.look import Look
-from tfds_builders.synthetic_faces.textures import background, skin_texture
+
+# Smallest side of a drawing, in pixels: a face is then some 25 pixels high.
+MIN_SIDE = 64
 
 
 def draw_face(
@@ -25,33 +27,46 @@ def draw_face(
         ValueError: if `size` is too small.
     """
     height, width = size
-    if min(height, width) < 64:
+    if min(height, width) < MIN_SIDE:
         raise ValueError(
-            "Argument `size` must be (height, width), at least 64 pixels each. "
+            f"Argument `size` must be (height, width), at least {MIN_SIDE} each. "
             f"Received: size={size}"
         )
-    # A face is some 3.1 eye distances high.
-    eye_distance = rng.uniform(0.42, 0.95) * min(height, width) / 3.1
-    pose = Pose(
-        center=(
-            width * (0.5 + rng.uniform(-0.12, 0.12)),
-            height * (0.42 + rng.uniform(-0.1, 0.1)),
-        ),
-        eye_distance=eye_distance,
-        roll=np.radians(np.clip(rng.normal(0, 10), -28, 28)),
-        yaw=np.radians(np.clip(rng.normal(0, 13), -30, 30)),
-        pitch=np.radians(rng.normal(0, 8)),
-    )
-    canvas = Canvas(background(rng, size), pose)
+    pose = draw_pose(rng, size)
     look = Look.draw(rng)
-    head.draw_hair_behind(canvas, rng, look)
-    head.draw_head(canvas, rng, look, skin_texture(rng, size, look.skin))
+    behind = textures.background(rng, size)
+    canvas = Canvas(behind, pose)
+    hair = textures.hair_texture(rng, size, look.hair)
+    head.draw_hair_behind(canvas, rng, look, hair)
+    # Cloth may have a pattern: that of the background, upside down.
+    head.draw_shoulders(canvas, rng, look, behind[::-1])
+    head.draw_head(canvas, rng, look, textures.skin_texture(rng, size, look.skin))
+    head.draw_beard(canvas, rng, look)
     features.draw_nose(canvas, rng, look)
     for side in (-1, 1):
         features.draw_eye(canvas, rng, look, side)
         features.draw_brow(canvas, rng, look, side)
     features.draw_mouth(canvas, rng, look)
-    head.draw_beard(canvas, rng, look)
     head.draw_glasses(canvas, rng, look)
-    head.draw_fringe(canvas, rng, look)
-    return canvas.finish(rng)
+    head.draw_fringe(canvas, rng, look, hair)
+    factor, gloss = light.shade(rng, size, pose, look)
+    pixels = canvas.shrink(blur=rng.uniform(0.1, 0.9))
+    return light.photograph(rng, pixels, factor, gloss), canvas.mask
+
+
+def draw_pose(rng: np.random.Generator, size: tuple[int, int]) -> Pose:
+    """Draws where a face is: some 35 to 95 % of the photo's shorter side high."""
+    height, width = size
+    # From the hair to the chin a face is some 3.1 eye distances high.
+    share = rng.uniform(0.35, 0.95)
+    spread = 1.2 - share
+    return Pose(
+        center=(
+            width * (0.5 + spread * rng.uniform(-0.3, 0.3)),
+            height * (0.43 + spread * rng.uniform(-0.25, 0.25)),
+        ),
+        eye_distance=share * min(height, width) / 3.1,
+        roll=np.radians(np.clip(rng.normal(0, 11), -28, 28)),
+        yaw=np.radians(np.clip(rng.normal(0, 16), -35, 35)),
+        pitch=np.radians(np.clip(rng.normal(0, 10), -25, 25)),
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
-from tfds_builders.synthetic_faces.drawing import draw_face
+from tfds_builders.synthetic_faces.drawing import MIN_SIDE, draw_face
 
 SPLITS = ("train", "validation", "test")
 
@@ -16,12 +16,16 @@ class SyntheticFacesConfig(tfds.core.BuilderConfig):
     """How many faces to draw, and how large.
 
     Attributes:
-        num_train: drawings in `train`.
-        num_validation: drawings in `validation`.
-        num_test: drawings in `test`.
+        num_train: drawings in `train`, at least 1.
+        num_validation: drawings in `validation`; 0 leaves the split out.
+        num_test: drawings in `test`; 0 leaves the split out.
         sides: `(smallest, largest)` side of a drawing in pixels, inclusive.
-        seed: of all drawings: drawing `i` of a split depends on it, the split
-            and `i` alone.
+        seed: of all drawings, not negative: drawing `i` of a split depends on it,
+            the sides, the split and `i` alone.
+
+    Raises:
+        ValueError: if a count or the seed is too small, or the sides are not two
+            numbers from 64 on, the smaller one first.
     """
 
     num_train: int = 400
@@ -31,15 +35,16 @@ class SyntheticFacesConfig(tfds.core.BuilderConfig):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        counts = (self.num_train, self.num_validation, self.num_test)
-        if min(counts) < 0:
+        least = {"num_train": 1, "num_validation": 0, "num_test": 0, "seed": 0}
+        for name, low in least.items():
+            value = getattr(self, name)
+            if value < low:
+                raise ValueError(
+                    f"Argument `{name}` must be {low} or more. Received: {name}={value}"
+                )
+        if len(self.sides) != 2 or not MIN_SIDE <= self.sides[0] <= self.sides[1]:
             raise ValueError(
-                "Arguments `num_train`, `num_validation` and `num_test` must not be "
-                f"negative. Received: {counts}"
-            )
-        if not 64 <= self.sides[0] <= self.sides[1]:
-            raise ValueError(
-                "Argument `sides` must be (smallest, largest), at least 64. "
+                f"Argument `sides` must be (smallest, largest), at least {MIN_SIDE}. "
                 f"Received: sides={self.sides}"
             )
 
@@ -84,6 +89,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         return {
             split: self._generate_examples(number, split, count)
             for number, (split, count) in enumerate(zip(SPLITS, counts, strict=True))
+            if count
         }
 
     def _generate_examples(
