@@ -16,7 +16,9 @@ from stn_icnn_tf.geometry import (
 from stn_icnn_tf.icnn import InterlinkedCNN
 from stn_icnn_tf.labels import CLASS_NAMES, PALETTE, PART_NAMES
 from stn_icnn_tf.localization import LocalizationNetwork
+from stn_icnn_tf.metrics import FaceParsingScores
 from stn_icnn_tf.model import StnIcnn
+from stn_icnn_tf.pretrained import load_model
 
 __version__ = "0.1.0"
 
@@ -24,6 +26,7 @@ __all__ = [
     "CLASS_NAMES",
     "PALETTE",
     "PART_NAMES",
+    "FaceParsingScores",
     "InterlinkedCNN",
     "LearnedCrop",
     "LocalizationNetwork",
@@ -33,6 +36,7 @@ __all__ = [
     "frame_theta",
     "grid_sample",
     "invert_theta",
+    "load_model",
     "paste_back",
     "theta_from_centers",
 ]

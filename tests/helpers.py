@@ -17,6 +17,17 @@ SMALL = {
 }
 
 
+def mirrored(devices):
+    """A strategy over logical CPU devices.
+
+    The default reduction keeps one table of keys for the whole process, which
+    two strategies on the same devices, as in tests, get wrong.
+    """
+    return tf.distribute.MirroredStrategy(
+        devices, cross_device_ops=tf.distribute.ReductionToOneDevice()
+    )
+
+
 def small_model(**kwargs):
     return StnIcnn(**{**SMALL, **kwargs})
 

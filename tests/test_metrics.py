@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from stn_icnn_tf.labels import NUM_CLASSES
 from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix, scores
+from tests.helpers import mirrored
 
 
 def test_confusion_matrix_by_hand():
@@ -68,7 +69,7 @@ def test_counts_are_exact_beyond_float32():
 
 
 def test_two_replicas_count_as_one():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = mirrored(["CPU:0", "CPU:1"])
     rng = np.random.default_rng(0)
     labels, masks = rng.integers(0, NUM_CLASSES, (2, 4, 8, 8))
     with strategy.scope():

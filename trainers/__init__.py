@@ -1,0 +1,1 @@
+"""Training, evaluation, prediction and export: the custom loop and its scripts."""

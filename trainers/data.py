@@ -1,0 +1,63 @@
+"""Finding, and if need be building, the data sets of this project."""
+
+import importlib
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+DATASETS = ("helen", "synthetic_faces")
+
+
+def load_builder(
+    name: str, data_dir: str | None = None, manual_dir: str | None = None
+) -> tfds.core.DatasetBuilder:
+    """Returns a built data set; builds it if `data_dir` does not hold it yet.
+
+    Args:
+        name: `DATASET` or `DATASET/CONFIG`.
+        data_dir: the TFDS data folder; None is TFDS's default.
+        manual_dir: folder with the download, for data sets that need one.
+
+    Raises:
+        ValueError: if the name is unknown, or the data set is not built and its
+            download is missing or damaged.
+    """
+    dataset, _, config = name.partition("/")
+    if dataset not in DATASETS:
+        raise ValueError(
+            f"Argument `dataset` must be one of {DATASETS}, or one of them with "
+            f"/CONFIG. Received: dataset={name}"
+        )
+    module = importlib.import_module(f"tfds_builders.{dataset}")
+    builder = module.Builder(data_dir=data_dir, config=config or None)
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
+    )
+    return builder
+
+
+def load_split(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:
+    """Returns a split in a fixed order, encoded, with its cardinality known.
+
+    Args:
+        builder: a built data set.
+        split: a split, or a TFDS slice such as `train[:100]`.
+
+    Raises:
+        ValueError: if there is no such split.
+    """
+    known = tuple(builder.info.splits)
+    if split.partition("[")[0] not in known:
+        raise ValueError(
+            f"Argument `split` must be one of {known}, or a slice of one. "
+            f"Received: split={split}"
+        )
+    read_config = tfds.ReadConfig(interleave_cycle_length=1)
+    skip = tfds.decode.SkipDecoding()
+    dataset = builder.as_dataset(
+        split=split,
+        read_config=read_config,
+        decoders={"image": skip, "segmentation_mask": skip},
+    )
+    count = builder.info.splits[split].num_examples
+    return dataset.apply(tf.data.experimental.assert_cardinality(count))

@@ -1,0 +1,36 @@
+"""Exports a model as a SavedModel for TensorFlow Serving.
+
+python -m trainers.export --model=runs/helen --output=serving/face_parser
+"""
+
+from absl import app, flags
+
+from stn_icnn_tf.export import export_saved_model
+from stn_icnn_tf.pretrained import load_model
+from trainers.flags_common import usage_errors
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the flags: only when run, so that scripts can be imported together."""
+    flags.DEFINE_string("model", None, "Run folder, .keras file, or shipped model.")
+    flags.DEFINE_string("output", None, "Folder of the served model.")
+    flags.DEFINE_integer("version", 1, "Version folder to write.")
+
+
+def main(argv: list[str]) -> None:
+    """Runs the script."""
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    with usage_errors():
+        folder = export_saved_model(
+            load_model(FLAGS.model), FLAGS.output, FLAGS.version
+        )
+    print(f"SavedModel: {folder / 'saved_model.pb'}")
+
+
+if __name__ == "__main__":
+    define_flags()
+    flags.mark_flags_as_required(["model", "output"])
+    app.run(main)

@@ -1,0 +1,114 @@
+"""Trains a face parser, stage by stage.
+
+Runs resume by themselves: give the same command again.
+
+  python -m trainers.train --dataset=helen --manual_dir=DOWNLOADS --run_dir=runs/helen
+"""
+
+import json
+import pathlib
+
+import keras
+import tensorflow as tf
+from absl import app, flags, logging
+
+from stn_icnn_tf.model import MODEL_PRESETS, StnIcnn
+from trainers.data import load_builder, load_split
+from trainers.flags_common import usage_errors
+from trainers.loop import Trainer, run_stages
+from trainers.stages import SCHEDULES, STAGE_NAMES, get_schedule
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the flags: only when run, so that scripts can be imported together."""
+    flags.DEFINE_string("dataset", "helen", "Data set, or DATASET/CONFIG.")
+    flags.DEFINE_string("data_dir", None, "TFDS data folder.")
+    flags.DEFINE_string("manual_dir", None, "Folder with the data set's download.")
+    flags.DEFINE_string("run_dir", None, "Folder of the run: made, or resumed.")
+    flags.DEFINE_enum(
+        "stage", "all", ("all", *STAGE_NAMES), "Stage to train; all: the four in order."
+    )
+    flags.DEFINE_enum(
+        "preset", "default", tuple(MODEL_PRESETS), "Arguments of the model."
+    )
+    flags.DEFINE_enum(
+        "schedule", "cpu", tuple(SCHEDULES), "Epochs, rates, augmentation."
+    )
+    flags.DEFINE_multi_string(
+        "set", [], "Override: STAGE.FIELD=VALUE, e.g. parts.epochs=3; may be repeated."
+    )
+    flags.DEFINE_string("train_split", "train", "Split, or slice of one, to train on.")
+    flags.DEFINE_string("validation_split", "validation", "Split that chooses epochs.")
+    flags.DEFINE_integer("seed", 0, "Seed of weights, shuffling and augmentation.")
+    flags.DEFINE_enum(
+        "precision", "float32", ("float32", "mixed_bfloat16"), "Policy of the networks."
+    )
+    flags.DEFINE_bool("jit_compile", False, "Whether XLA compiles the training step.")
+    flags.DEFINE_multi_string(
+        "device", [], "Devices to mirror over, e.g. GPU:0; none: every local one."
+    )
+
+
+def make_strategy(devices: list[str]) -> tf.distribute.Strategy:
+    """Mirrors over the named devices, or over every local GPU, else the CPU."""
+    return tf.distribute.MirroredStrategy(devices or None)
+
+
+def save_model(model: StnIcnn, path: pathlib.Path) -> None:
+    """Saves `.keras` in float32, whatever the policy of training was."""
+    config = {**model.get_config(), "dtype": "float32"}
+    plain = StnIcnn.from_config(config)
+    plain.set_weights(model.get_weights())
+    temporary = path.with_name("writing.keras")
+    plain.save(temporary)
+    temporary.replace(path)
+
+
+def main(argv: list[str]) -> None:
+    """Runs the script."""
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    with usage_errors():
+        stages = get_schedule(FLAGS.schedule, tuple(FLAGS.set))
+        builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
+        training = load_split(builder, FLAGS.train_split)
+        validation = load_split(builder, FLAGS.validation_split)
+    run_dir = pathlib.Path(FLAGS.run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with open(run_dir / "flags.json", "w") as file:
+        json.dump(FLAGS.flag_values_dict(), file, indent=1, default=str)
+
+    keras.utils.set_random_seed(FLAGS.seed)
+    strategy = make_strategy(FLAGS.device)
+    logging.info("Devices: %s", strategy.extended.worker_devices)
+    with strategy.scope():
+        model = StnIcnn.from_preset(FLAGS.preset, dtype=FLAGS.precision)
+    names = STAGE_NAMES if FLAGS.stage == "all" else (FLAGS.stage,)
+    if FLAGS.stage != "all":
+        load_earlier_stages(model, run_dir, FLAGS.stage)
+
+    def make_trainer(model: StnIcnn, stage: object) -> Trainer:
+        return Trainer(model, stage, strategy, run_dir, FLAGS.seed, FLAGS.jit_compile)
+
+    chosen = tuple(stage for stage in stages if stage.name in names)
+    run_stages(model, chosen, make_trainer, training, validation)
+    save_model(model, run_dir / "model.keras")
+    print(f"Model: {run_dir / 'model.keras'}")
+
+
+def load_earlier_stages(model: StnIcnn, run_dir: pathlib.Path, stage: str) -> None:
+    """Loads the best epoch of the last stage before `stage` that the run has."""
+    for earlier in reversed(STAGE_NAMES[: STAGE_NAMES.index(stage)]):
+        weights = run_dir / earlier / "best.weights.h5"
+        if weights.exists():
+            model.load_weights(weights)
+            logging.info("Starting from %s", weights)
+            return
+
+
+if __name__ == "__main__":
+    define_flags()
+    flags.mark_flag_as_required("run_dir")
+    app.run(main)
