@@ -5,6 +5,7 @@ import tensorflow as tf
 from stn_icnn_tf.losses import (
     binary_cross_entropy,
     cross_entropy,
+    dice_loss,
     part_loss,
     part_targets,
     smooth_l1,
@@ -65,3 +66,16 @@ def test_part_loss_is_the_average_over_the_parts():
     )
     with pytest.raises(ValueError, match="`kind`.*hinge"):
         part_loss(targets, scores, "hinge")
+
+
+def test_dice_loss_is_one_minus_soft_f1_of_the_classes_that_are_there():
+    target = np.zeros((1, 2, 2, 3), "float32")
+    target[0, 0, :, 1] = target[0, 1, :, 0] = 1.0
+    certain = np.where(target > 0, 50.0, -50.0).astype("float32")
+    np.testing.assert_allclose(dice_loss(target, certain), [0.0], atol=1e-3)
+    # Every class has 1/3 everywhere: F1 = 2 * (2/3) / (4/3 + 2); class 2 is absent.
+    even = np.zeros_like(target)
+    np.testing.assert_allclose(dice_loss(target, even), [0.6], atol=1e-3)
+    nothing = np.zeros_like(target)
+    nothing[..., 0] = 1.0
+    assert not np.any(dice_loss(nothing, even))

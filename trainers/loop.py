@@ -3,7 +3,7 @@
 import json
 import math
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 from tqdm import tqdm
@@ -182,7 +182,6 @@ class Trainer:
             self.seed,
             epoch,
         )
-        batches = self.strategy.experimental_distribute_dataset(batches)
         sums: dict[str, float] = {}
         with tqdm(
             total=steps * stage.batch_size,
@@ -190,7 +189,7 @@ class Trainer:
             unit=" photos",
             disable=not self.show,
         ) as bar:
-            for index, batch in enumerate(batches):
+            for index, batch in enumerate(self._distribute(batches, steps)):
                 step = epoch * steps + index
                 key = tf.constant([self.seed, step * 1024], tf.int64)
                 losses = {k: float(v) for k, v in self._train_step(batch, key).items()}
@@ -206,11 +205,22 @@ class Trainer:
                 bar.update(stage.batch_size)
         return {name: value / steps for name, value in sums.items()}
 
+    def _distribute(self, batches: tf.data.Dataset, steps: int) -> Iterator[dict]:
+        """Yields a known number of batches.
+
+        Running into a distributed dataset's end to find it could take a minute.
+        """
+        iterator = iter(self.strategy.experimental_distribute_dataset(batches))
+        for _ in range(steps):
+            yield next(iterator)
+
     def evaluate(self, dataset: tf.data.Dataset) -> dict[str, float]:
         """Scores the model as its stage is judged; exact on any number of replicas."""
-        batches = evaluation_batches(dataset, self.framing, self.stage.batch_size)
+        batch_size = self.stage.batch_size
+        batches = evaluation_batches(dataset, self.framing, batch_size)
+        steps = -(-int(dataset.cardinality()) // batch_size)
         totals: dict = {}
-        for batch in self.strategy.experimental_distribute_dataset(batches):
+        for batch in self._distribute(batches, steps):
             for name, value in self._eval_step(batch).items():
                 totals[name] = totals.get(name, 0) + value.numpy()
         result = scores(totals["matrix"]) if "matrix" in totals else {}

@@ -5,7 +5,13 @@ import tensorflow as tf
 from stn_icnn_tf.cropper import paste_back
 from stn_icnn_tf.geometry import affine_grid, grid_sample, make_theta
 from stn_icnn_tf.labels import NUM_CLASSES, PARTS
-from stn_icnn_tf.losses import cross_entropy, part_loss, part_targets, theta_loss
+from stn_icnn_tf.losses import (
+    cross_entropy,
+    dice_loss,
+    part_loss,
+    part_targets,
+    theta_loss,
+)
 from stn_icnn_tf.metrics import confusion_matrix
 from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.windows import target_theta
@@ -62,8 +68,12 @@ def _crop_with_labels(
     return patches[..., :3], patches[..., 3:]
 
 
-def _coarse_loss(scores: tf.Tensor, batch: Batch) -> tf.Tensor:
-    return cross_entropy(tf.one_hot(batch["coarse_mask"], NUM_CLASSES), scores)
+def _coarse_loss(stage: Stage, scores: tf.Tensor, batch: Batch) -> tf.Tensor:
+    target = tf.one_hot(batch["coarse_mask"], NUM_CLASSES)
+    loss = cross_entropy(target, scores)
+    if stage.dice_weight:
+        loss += stage.dice_weight * dice_loss(target, scores)
+    return loss
 
 
 def stage_losses(
@@ -92,7 +102,7 @@ def stage_losses(
         theta = jitter_theta(true_theta(model, batch), stage.jitter, key)
     else:
         scores = model.coarse_scores(batch["coarse_image"], training=trains["coarse"])
-        losses["coarse_loss"] = _coarse_loss(scores, batch)
+        losses["coarse_loss"] = _coarse_loss(stage, scores, batch)
     if stage.name in ("localization", "end_to_end"):
         theta = model.localize(scores, training=trains["localization"])
         losses["theta_loss"] = theta_loss(

@@ -28,6 +28,8 @@ class Stage:
         coarse_weight: weight of the coarse loss in the joint stage.
         theta_weight: weight of the theta loss in the joint stage. The part loss
             alone likes windows that miss their part; this holds them.
+        dice_weight: weight of the Dice loss within the coarse loss; 0 is the
+            paper's loss (eq. 18).
         jitter: in `parts`, largest move of a window as a part of its side, and
             largest change of the log of its side: the part nets must bear what
             the localizer will get wrong.
@@ -44,6 +46,7 @@ class Stage:
     part_loss: str = "softmax"
     coarse_weight: float = 0.3
     theta_weight: float = 1.0
+    dice_weight: float = 1.0
     jitter: float = 0.15
     augmentation: Augmentation = Augmentation()
 
