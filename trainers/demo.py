@@ -51,6 +51,7 @@ def main(argv: list[str]) -> None:
         *data,
         f"--run_dir={output / 'run'}",
         "--schedule=demo",
+        "--train_split=train[:320]",
         "--precision=mixed_bfloat16",
     )
     run("trainers.evaluate", model, *data)

@@ -131,7 +131,7 @@ SCHEDULES = {
         (8, 6, 6, 5), halve_every=(3, 2, 2, 2), augmentation=_WIDE, theta_weight=10.0
     ),
     "demo": _schedule(
-        (4, 4, 2, 2), halve_every=(2, 2, 1, 1), augmentation=_WIDE, theta_weight=10.0
+        (6, 4, 2, 1), halve_every=(4, 2, 1, 1), augmentation=_WIDE, theta_weight=10.0
     ),
     "paper": _schedule((25, 25, 25, 25), rates=(2.3e-3, 1.7e-3, 8e-4), batch_size=32),
 }
