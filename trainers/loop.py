@@ -14,7 +14,7 @@ from stn_icnn_tf.preprocess import Framing, evaluation_batches, training_batches
 from stn_icnn_tf.visualize import overlay_batch
 from trainers.objectives import stage_counts, stage_losses
 from trainers.optimizer import FusedAdam
-from trainers.stages import NETWORKS, Stage
+from trainers.stages import Stage
 
 
 def network_variables(model: StnIcnn, network: str) -> list:
@@ -273,6 +273,3 @@ def run_stages(
     for stage in stages:
         if stage.epochs:
             make_trainer(model, stage).fit(training, validation)
-
-
-__all__ = ["NETWORKS", "Trainer", "network_variables", "run_stages"]

@@ -15,7 +15,7 @@ from stn_icnn_tf.losses import (
 from stn_icnn_tf.metrics import confusion_matrix
 from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.windows import target_theta
-from trainers.stages import Stage
+from trainers.stages import NETWORKS, Stage
 
 Batch = dict[str, tf.Tensor]
 
@@ -94,10 +94,7 @@ def stage_losses(
         `coarse_loss`, `theta_loss`, `part_loss` as far as the stage has them.
     """
     losses = {}
-    trains = {
-        name: name in stage.trained_networks
-        for name in ("coarse", "localization", "parts")
-    }
+    trains = {name: name in stage.trained_networks for name in NETWORKS}
     if stage.name == "parts":
         theta = jitter_theta(true_theta(model, batch), stage.jitter, key)
     else:
