@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from stn_icnn_tf.convolution import conv_upsampled
 from stn_icnn_tf.labels import NUM_CLASSES
 
 Tensor = Any
@@ -20,41 +21,79 @@ if keras.backend.backend() == "tensorflow":
 class ConvUnit(layers.Layer):
     """Convolution, batch norm, activation.
 
+    Beside its input, a unit may see features of half the size, upsampled by
+    nearest neighbour. They are never drawn at full size: see `conv_upsampled`.
+
     Args:
         filters: number of output channels.
-        kernel_size: side of the kernel.
+        kernel_size: side of the kernel, odd; 5 for a unit with `coarser_filters`.
         activation: name of the activation.
+        coarser_filters: number of channels of the features of half the size.
 
     Input shape:
-        float `(batch, height, width, channels)`.
+        float `(batch, height, width, channels)`, and, if there are
+        `coarser_filters`, float `(batch, ceil(height / 2), ceil(width / 2),
+        coarser_filters)` as argument `coarser`.
 
     Output shape:
         float `(batch, height, width, filters)`.
+
+    Raises:
+        ValueError: if `coarser_filters` go with a kernel that is not 5 wide.
     """
 
     def __init__(
-        self, filters: int, kernel_size: int, activation: str = "relu", **kwargs: Any
+        self,
+        filters: int,
+        kernel_size: int,
+        activation: str = "relu",
+        coarser_filters: int = 0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if coarser_filters and kernel_size != 5:
+            raise ValueError(
+                "Argument `kernel_size` must be 5 with `coarser_filters`. "
+                f"Received: kernel_size={kernel_size}"
+            )
         self.filters = filters
         self.kernel_size = kernel_size
         self.activation = activation
+        self.coarser_filters = coarser_filters
         policy = self.dtype_policy
-        self.conv = layers.Conv2D(
-            filters, kernel_size, padding="same", use_bias=False, dtype=policy
-        )
         self.norm = layers.BatchNormalization(dtype=policy, **BATCH_NORM)
         self.activate = layers.Activation(activation, dtype=policy)
 
     def build(self, input_shape: tuple) -> None:
-        self.conv.build(input_shape)
+        # One kernel over both inputs, own channels first: initial values and
+        # stored weights are those of the conv over their concatenation.
+        seen = input_shape[-1] + self.coarser_filters
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.kernel_size, self.kernel_size, seen, self.filters),
+            initializer="glorot_uniform",
+        )
         self.norm.build((*input_shape[:-1], self.filters))
         self.built = True
 
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        return self.activate(self.norm(self.conv(inputs), training=training))
+    def call(
+        self, inputs: Tensor, coarser: Tensor | None = None, training: bool = False
+    ) -> Tensor:
+        inputs = ops.cast(inputs, self.compute_dtype)
+        kernel = ops.cast(self.kernel, self.compute_dtype)
+        own = kernel[:, :, : inputs.shape[-1]] if self.coarser_filters else kernel
+        features = ops.conv(inputs, own, padding="same")
+        if self.coarser_filters:
+            features += conv_upsampled(
+                ops.cast(coarser, self.compute_dtype),
+                kernel[:, :, inputs.shape[-1] :],
+                inputs.shape[1:3],
+            )
+        return self.activate(self.norm(features, training=training))
 
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
+    def compute_output_shape(
+        self, input_shape: tuple, coarser_shape: tuple | None = None
+    ) -> tuple:
         return (*input_shape[:-1], self.filters)
 
     def get_config(self) -> dict:
@@ -63,14 +102,9 @@ class ConvUnit(layers.Layer):
             filters=self.filters,
             kernel_size=self.kernel_size,
             activation=self.activation,
+            coarser_filters=self.coarser_filters,
         )
         return config
-
-
-def _upsample_to(finer: Tensor, coarser: Tensor) -> Tensor:
-    """Doubles `coarser` by nearest neighbour and trims it to the size of `finer`."""
-    doubled = ops.repeat(ops.repeat(coarser, 2, axis=1), 2, axis=2)
-    return doubled[:, : finer.shape[1], : finer.shape[2]]
 
 
 @keras.saving.register_keras_serializable(package="stn_icnn_tf")
@@ -135,20 +169,24 @@ class InterlinkedCNN(layers.Layer):
 
         # === Layers ===
         policy = self.dtype_policy
+        coarser_filters = (*self.row_filters[1:], 0)
         self.pool = layers.MaxPooling2D(3, strides=2, padding="same", dtype=policy)
         self.input_units = [
             ConvUnit(filters, 5, activation, dtype=policy) for filters in row_filters
         ]
         self.interlinks = [
             [
-                [ConvUnit(filters, 5, dtype=policy) for _ in range(2)]
-                for filters in row_filters
+                [
+                    ConvUnit(filters, 5, coarser_filters=coarser, dtype=policy),
+                    ConvUnit(filters, 5, dtype=policy),
+                ]
+                for filters, coarser in zip(row_filters, coarser_filters, strict=True)
             ]
             for _ in range(num_interlinks)
         ]
         self.integrations = [
-            ConvUnit(filters, 5, activation, dtype=policy)
-            for filters in row_filters[:-1]
+            ConvUnit(filters, 5, activation, coarser_filters=coarser, dtype=policy)
+            for filters, coarser in zip(row_filters, coarser_filters[:-1], strict=False)
         ]
         self.head = ConvUnit(2 * num_classes + 8, 5, activation, dtype=policy)
         self.head_conv = layers.Conv2D(num_classes, 5, padding="same", dtype=policy)
@@ -166,11 +204,11 @@ class InterlinkedCNN(layers.Layer):
             unit.build(shape(input_shape[-1]))
         for interlink in self.interlinks:
             for row in rows:
-                seen = sum(filters[max(row - 1, 0) : row + 2])
+                seen = sum(filters[max(row - 1, 0) : row + 1])
                 interlink[row][0].build(shape(seen))
                 interlink[row][1].build(shape(filters[row]))
         for row, unit in enumerate(self.integrations):
-            unit.build(shape(filters[row] + filters[row + 1]))
+            unit.build(shape(filters[row]))
         self.head.build(shape(filters[0]))
         self.head_conv.build(shape(self.head.filters))
         self.logits.build(shape(self.num_classes))
@@ -188,24 +226,20 @@ class InterlinkedCNN(layers.Layer):
             rows = self._interlink(rows, interlink, training)
         merged = rows[-1]
         for row in reversed(range(len(self.integrations))):
-            merged = ops.concatenate(
-                [rows[row], _upsample_to(rows[row], merged)], axis=-1
-            )
-            merged = self.integrations[row](merged, training=training)
+            merged = self.integrations[row](rows[row], merged, training=training)
         merged = self.head(merged, training=training)
         return ops.cast(self.logits(self.head_conv(merged)), "float32")
 
     def _interlink(self, rows: list, interlink: list, training: bool) -> list:
         linked = []
-        for row, units in enumerate(interlink):
-            seen = [rows[row]]
+        for row, (first, second) in enumerate(interlink):
+            features = rows[row]
             if row > 0:
-                seen.insert(0, self.pool(rows[row - 1]))
-            if row + 1 < len(rows):
-                seen.append(_upsample_to(rows[row], rows[row + 1]))
-            features = ops.concatenate(seen, axis=-1)
-            for unit in units:
-                features = unit(features, training=training)
+                finer = self.pool(rows[row - 1])
+                features = ops.concatenate([finer, features], axis=-1)
+            coarser = rows[row + 1] if row + 1 < len(rows) else None
+            features = first(features, coarser, training=training)
+            features = second(features, training=training)
             linked.append(features)
         return linked
 

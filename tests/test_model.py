@@ -255,7 +255,7 @@ def test_keras_file_loads_in_a_fresh_process_after_one_import(tmp_path):
 
 def test_mixed_bfloat16_keeps_the_geometry_in_float32():
     model = small_model(dtype="mixed_bfloat16")
-    assert model.coarse.head.conv.compute_dtype == "bfloat16"
+    assert model.coarse.head.compute_dtype == "bfloat16"
     outputs = model(photos(1, 40, 40))
     assert outputs["theta"].dtype == tf.float32
     plain = small_model()
