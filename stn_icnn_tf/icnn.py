@@ -122,6 +122,9 @@ class InterlinkedCNN(layers.Layer):
         num_interlinks: number of interlink layers.
         activation: activation at input, integration and head. The paper has
             ReLU; its published model has tanh.
+        background: share of pixels expected to be background, channel 0: where
+            the logits' bias starts. At the default all classes are alike, and
+            the first hundred steps go into learning that most pixels are none.
 
     Input shape:
         float `(batch, height, width, channels)`, any size of at least 8 pixels
@@ -149,9 +152,15 @@ class InterlinkedCNN(layers.Layer):
         row_filters: tuple[int, ...] = (8, 16, 24, 32),
         num_interlinks: int = 3,
         activation: str = "relu",
+        background: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if background is not None and not 0 < background < 1:
+            raise ValueError(
+                "Argument `background` must lie between 0 and 1. "
+                f"Received: background={background}"
+            )
         if num_classes < 2:
             raise ValueError(
                 "Argument `num_classes` must be at least 2, background included. "
@@ -166,6 +175,7 @@ class InterlinkedCNN(layers.Layer):
         self.row_filters = tuple(row_filters)
         self.num_interlinks = num_interlinks
         self.activation = activation
+        self.background = background
 
         # === Layers ===
         policy = self.dtype_policy
@@ -191,7 +201,20 @@ class InterlinkedCNN(layers.Layer):
         self.head = ConvUnit(2 * num_classes + 8, 5, activation, dtype=policy)
         self.head_conv = layers.Conv2D(num_classes, 5, padding="same", dtype=policy)
         # Logits stay float32 under mixed precision: losses and argmax need it.
-        self.logits = layers.Conv2D(num_classes, 9, padding="same", dtype=policy)
+        self.logits = layers.Conv2D(
+            num_classes,
+            9,
+            padding="same",
+            bias_initializer=self._log_shares,
+            dtype=policy,
+        )
+
+    def _log_shares(self, shape: tuple, dtype: Any = None) -> Tensor:
+        if self.background is None:
+            return ops.zeros(shape, dtype)
+        rest = (1.0 - self.background) / (self.num_classes - 1)
+        shares = [self.background] + [rest] * (self.num_classes - 1)
+        return ops.log(ops.convert_to_tensor(shares, dtype))
 
     def build(self, input_shape: tuple) -> None:
         filters = self.row_filters
@@ -253,5 +276,6 @@ class InterlinkedCNN(layers.Layer):
             row_filters=list(self.row_filters),
             num_interlinks=self.num_interlinks,
             activation=self.activation,
+            background=self.background,
         )
         return config

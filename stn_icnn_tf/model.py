@@ -28,6 +28,11 @@ MODEL_PRESETS = {
 }
 
 
+# Shares of background pixels in coarse images and in patches, for the nets' start.
+COARSE_BACKGROUND = 0.93
+PATCH_BACKGROUND = 0.8
+
+
 def normalize(image: Tensor) -> Tensor:
     """Maps pixel values 0..255 to -1..1, float32."""
     return ops.cast(image, "float32") / 127.5 - 1.0
@@ -126,6 +131,7 @@ class StnIcnn(keras.Model):
             NUM_CLASSES,
             coarse_filters,
             activation=activation,
+            background=COARSE_BACKGROUND,
             dtype=policy,
             name="coarse",
         )
@@ -143,6 +149,7 @@ class StnIcnn(keras.Model):
                 1 + len(part.classes),
                 part_filters,
                 activation=activation,
+                background=PATCH_BACKGROUND,
                 dtype=policy,
                 name=part.net,
             )

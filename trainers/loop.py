@@ -66,7 +66,11 @@ class Trainer:
         self.strategy = strategy
         self.seed = seed
         self.show = show
-        self.framing = Framing(model.framing, model.coarse_size, model.canvas_size)
+        canvas_size = model.canvas_size
+        if model.framing == "letterbox" and not stage.needs_patches:
+            # No patch is cropped: a smaller canvas spares most of the input's work.
+            canvas_size = min(canvas_size, 2 * model.coarse_size)
+        self.framing = Framing(model.framing, model.coarse_size, canvas_size)
         self.folder = pathlib.Path(run_dir) / stage.name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -157,8 +161,6 @@ class Trainer:
         self.checkpoints.restore_or_initialize()
         result = {}
         for epoch in range(int(self.epoch), self.stage.epochs):
-            for network, optimizer in self.optimizers.items():
-                optimizer.learning_rate.assign(self.stage.rate_at(network, epoch))
             means = self._train_epoch(training, epoch)
             result = self.evaluate(validation)
             self._record(epoch, means, result, validation)
@@ -191,6 +193,9 @@ class Trainer:
         ) as bar:
             for index, batch in enumerate(self._distribute(batches, steps)):
                 step = epoch * steps + index
+                for network, optimizer in self.optimizers.items():
+                    rate = stage.rate_at(network, step / steps)
+                    optimizer.learning_rate.assign(rate)
                 key = tf.constant([self.seed, step * 1024], tf.int64)
                 losses = {k: float(v) for k, v in self._train_step(batch, key).items()}
                 if not math.isfinite(losses["loss"]):
@@ -237,7 +242,7 @@ class Trainer:
     def _record(
         self, epoch: int, means: dict, result: dict, validation: tf.data.Dataset
     ) -> None:
-        rates = {n: self.stage.rate_at(n, epoch) for n in self.stage.trained_networks}
+        rates = {n: float(o.learning_rate) for n, o in self.optimizers.items()}
         shown = ("overall", "overall_strict", "mean_f1", "center_error")
         line = {"stage": self.stage.name, "epoch": epoch + 1, **means}
         line.update({f"val_{k}": result[k] for k in shown if k in result})

@@ -5,11 +5,15 @@ batch norm statistics included.
 """
 
 import dataclasses
+import math
 
 from stn_icnn_tf.augment import Augmentation
 
 STAGE_NAMES = ("coarse", "localization", "parts", "end_to_end")
+DECAYS = ("halving", "cosine")
 NETWORKS = ("coarse", "localization", "parts")
+# Epochs in which a cosine rate climbs: Adam's first steps know little.
+WARM_UP = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +27,9 @@ class Stage:
         coarse_rate: learning rate of the coarse net; 0 freezes it.
         localization_rate: learning rate of the localization network.
         parts_rate: learning rate of the part nets.
-        halve_every: epochs after which every rate is halved.
+        decay: `"halving"`, the paper's (section 2.5.2), or `"cosine"`: from a short
+            warm-up down to nothing at the last step.
+        halve_every: epochs after which every rate is halved, if `decay` halves.
         part_loss: `"softmax"` or `"binary"` (eq. 16).
         coarse_weight: weight of the coarse loss in the joint stage.
         theta_weight: weight of the theta loss in the joint stage. The part loss
@@ -42,6 +48,7 @@ class Stage:
     coarse_rate: float = 0.0
     localization_rate: float = 0.0
     parts_rate: float = 0.0
+    decay: str = "halving"
     halve_every: int = 5
     part_loss: str = "softmax"
     coarse_weight: float = 0.3
@@ -61,6 +68,11 @@ class Stage:
                 "Arguments `epochs` and `batch_size` must be at least 0 and 1. "
                 f"Received: epochs={self.epochs}, batch_size={self.batch_size}"
             )
+        if self.decay not in DECAYS:
+            raise ValueError(
+                f"Argument `decay` must be one of {DECAYS}. "
+                f"Received: decay={self.decay}"
+            )
         if self.trained_networks == ():
             raise ValueError(
                 f"Stage {self.name} must train a network. Received: all rates are 0"
@@ -70,9 +82,23 @@ class Stage:
         """Returns the initial learning rate of one of `NETWORKS`."""
         return getattr(self, f"{network}_rate")
 
-    def rate_at(self, network: str, epoch: int) -> float:
-        """Returns the learning rate of a network in an epoch (section 2.5.2)."""
-        return self.rate(network) * 0.5 ** (epoch // self.halve_every)
+    def rate_at(self, network: str, epoch: float) -> float:
+        """Returns the learning rate of a network.
+
+        Args:
+            network: one of `NETWORKS`.
+            epoch: epochs done so far; a fraction within an epoch.
+        """
+        if self.decay == "halving":
+            return self.rate(network) * 0.5 ** (int(epoch) // self.halve_every)
+        warm_up = min(1.0, 0.1 + epoch / WARM_UP)
+        fall = 0.5 * (1.0 + math.cos(math.pi * epoch / self.epochs))
+        return self.rate(network) * warm_up * fall
+
+    @property
+    def needs_patches(self) -> bool:
+        """Whether the stage crops patches, and so needs photos in detail."""
+        return self.name in ("parts", "end_to_end")
 
     @property
     def trained_networks(self) -> tuple[str, ...]:
@@ -80,60 +106,40 @@ class Stage:
         return tuple(name for name in NETWORKS if self.rate(name) > 0)
 
 
-_WIDE = Augmentation(
-    rotation=20.0, shift=0.1, scale=(0.8, 1.3), noise=8.0, color=0.3, mirror=True
-)
-
-
 def _schedule(
     epochs: tuple[int, int, int, int],
-    rates: tuple[float, float, float] = (2.3e-3, 1.7e-3, 2e-3),
+    rates: tuple[float, float, float] = (2.3e-3, 1.7e-3, 8e-4),
     joint_rates: tuple[float, float, float] = (5e-4, 5e-4, 1e-3),
-    halve_every: tuple[int, int, int, int] = (5, 5, 5, 5),
     **kwargs: object,
 ) -> tuple[Stage, ...]:
-    coarse, localization, parts, joint = epochs
+    """Makes the four stages; `rates` are for coarse, localization, parts."""
+    singles = zip(STAGE_NAMES, NETWORKS, epochs, rates, strict=False)
+    joint = {f"{n}_rate": r for n, r in zip(NETWORKS, joint_rates, strict=True)}
     return (
-        Stage(
-            "coarse",
-            coarse,
-            coarse_rate=rates[0],
-            halve_every=halve_every[0],
-            **kwargs,
+        *(
+            Stage(name, count, **{f"{network}_rate": rate}, **kwargs)
+            for name, network, count, rate in singles
         ),
-        Stage(
-            "localization",
-            localization,
-            localization_rate=rates[1],
-            halve_every=halve_every[1],
-            **kwargs,
-        ),
-        Stage(
-            "parts", parts, parts_rate=rates[2], halve_every=halve_every[2], **kwargs
-        ),
-        Stage(
-            "end_to_end",
-            joint,
-            coarse_rate=joint_rates[0],
-            localization_rate=joint_rates[1],
-            parts_rate=joint_rates[2],
-            halve_every=halve_every[3],
-            **kwargs,
-        ),
+        Stage("end_to_end", epochs[3], **joint, **kwargs),
     )
 
+
+_OURS = {
+    "rates": (4e-3, 3e-3, 4e-3),
+    "decay": "cosine",
+    "theta_weight": 10.0,
+    "augmentation": Augmentation(
+        rotation=20.0, shift=0.1, scale=(0.8, 1.3), noise=8.0, color=0.3, mirror=True
+    ),
+}
 
 # name -> the four stages in order. `cpu`: real HELEN on two cores. `demo`:
 # synthetic faces, minutes. `paper`: rates, batch and epochs of the paper where
 # it prints them (Table 1); its joint rates are not in its text.
 SCHEDULES = {
-    "cpu": _schedule(
-        (8, 6, 6, 5), halve_every=(3, 2, 2, 2), augmentation=_WIDE, theta_weight=10.0
-    ),
-    "demo": _schedule(
-        (6, 4, 2, 1), halve_every=(4, 2, 1, 1), augmentation=_WIDE, theta_weight=10.0
-    ),
-    "paper": _schedule((25, 25, 25, 25), rates=(2.3e-3, 1.7e-3, 8e-4), batch_size=32),
+    "cpu": _schedule((12, 8, 10, 6), **_OURS),
+    "demo": _schedule((5, 4, 2, 1), **_OURS),
+    "paper": _schedule((25, 25, 25, 25), batch_size=32, dice_weight=0.0),
 }
 
 
