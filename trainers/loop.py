@@ -242,7 +242,7 @@ class Trainer:
     def _record(
         self, epoch: int, means: dict, result: dict, validation: tf.data.Dataset
     ) -> None:
-        rates = {n: float(o.learning_rate) for n, o in self.optimizers.items()}
+        rates = {n: self.stage.rate_at(n, epoch) for n in self.stage.trained_networks}
         shown = ("overall", "overall_strict", "mean_f1", "center_error")
         line = {"stage": self.stage.name, "epoch": epoch + 1, **means}
         line.update({f"val_{k}": result[k] for k in shown if k in result})
