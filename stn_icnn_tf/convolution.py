@@ -42,6 +42,26 @@ def phase_kernel(kernel: Tensor) -> Tensor:
     return ops.cast(folded, kernel.dtype)
 
 
+def conv_phases(coarser: Tensor, kernel: Tensor, size: tuple[int, int]) -> Tensor:
+    """Convolves upsampled features by a kernel that is already folded.
+
+    Args:
+        coarser: float `(batch, ceil(height / 2), ceil(width / 2), channels)`.
+        kernel: float `(3, 3, channels, 4 * filters)`, see `phase_kernel`.
+        size: `(height, width)` of the result.
+
+    Returns:
+        float `(batch, height, width, filters)`.
+    """
+    result = ops.depth_to_space(ops.conv(coarser, kernel, padding="same"), 2)
+    if tuple(result.shape[1:3]) != tuple(size):
+        # Not result[:, :h, :w]: its gradient took a sixth of the training step.
+        result = ops.slice(
+            result, (0, 0, 0, 0), (ops.shape(result)[0], *size, result.shape[-1])
+        )
+    return result
+
+
 def conv_upsampled(coarser: Tensor, kernel: Tensor, size: tuple[int, int]) -> Tensor:
     """Convolves features that are first upsampled twofold by nearest neighbour.
 
@@ -60,11 +80,4 @@ def conv_upsampled(coarser: Tensor, kernel: Tensor, size: tuple[int, int]) -> Te
     Reference:
         STN-iCNN section 2.2: the links from a coarser row.
     """
-    phases = ops.conv(coarser, phase_kernel(kernel), padding="same")
-    result = ops.depth_to_space(phases, 2)
-    if tuple(result.shape[1:3]) != tuple(size):
-        # Not result[:, :h, :w]: its gradient took a sixth of the training step.
-        result = ops.slice(
-            result, (0, 0, 0, 0), (ops.shape(result)[0], *size, result.shape[-1])
-        )
-    return result
+    return conv_phases(coarser, phase_kernel(kernel), size)

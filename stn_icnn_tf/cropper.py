@@ -69,6 +69,14 @@ class LearnedCrop(layers.Layer):
         return config
 
 
+def fading_margin(patch_size: int) -> float:
+    """How much further than its corner pixels' centres a patch reaches.
+
+    Sampled bilinearly, a patch fades out over one patch pixel beyond them.
+    """
+    return 1.0 + 2.0 / (patch_size - 1)
+
+
 def _window(center: Tensor, half: Tensor, size: Tensor) -> Tensor:
     """Lists the pixels `(batch, count)` that a window covers along one axis.
 
@@ -117,9 +125,7 @@ def paste_back(
 
     for index, part in enumerate(PARTS):
         foreground = part_probabilities[index][..., 1:]
-        # A patch fades out over one patch pixel beyond its corner centres.
-        margin = 1.0 + 2.0 / (foreground.shape[1] - 1)
-        half = theta_scale(theta[:, index]) * margin
+        half = theta_scale(theta[:, index]) * fading_margin(foreground.shape[1])
         center = theta[:, index, :, 2]
         xs = _window(
             to_pixels(center[:, 0], size_x), half[:, 0] * (size_x - 1.0) / 2.0, width

@@ -107,8 +107,48 @@ class ConvUnit(layers.Layer):
         return config
 
 
+class Interlinking:
+    """How the rows of an iCNN exchange features, whoever carries the convs out.
+
+    `InterlinkedCNN` runs it with Keras layers, the inference form with folded ones.
+    """
+
+    def pool_row(self, features: Tensor, row: int) -> Tensor:
+        """Halves the features of a row, for the next coarser one."""
+        return self.pool(features)
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        pyramid = [inputs]
+        for _ in self.input_units[1:]:
+            pyramid.append(self.pool_row(pyramid[-1], len(pyramid) - 1))
+        rows = [
+            unit(image, training=training)
+            for unit, image in zip(self.input_units, pyramid, strict=True)
+        ]
+        for interlink in self.interlinks:
+            rows = self._interlink(rows, interlink, training)
+        merged = rows[-1]
+        for row in reversed(range(len(self.integrations))):
+            merged = self.integrations[row](rows[row], merged, training=training)
+        merged = self.head(merged, training=training)
+        return ops.cast(self.logits(self.head_conv(merged)), "float32")
+
+    def _interlink(self, rows: list, interlink: list, training: bool) -> list:
+        linked = []
+        for row, (first, second) in enumerate(interlink):
+            features = rows[row]
+            if row > 0:
+                finer = self.pool_row(rows[row - 1], row - 1)
+                features = ops.concatenate([finer, features], axis=-1)
+            coarser = rows[row + 1] if row + 1 < len(rows) else None
+            features = first(features, coarser, training=training)
+            features = second(features, training=training)
+            linked.append(features)
+        return linked
+
+
 @keras.saving.register_keras_serializable(package="stn_icnn_tf")
-class InterlinkedCNN(layers.Layer):
+class InterlinkedCNN(Interlinking, layers.Layer):
     """Labels each pixel with four conv towers that exchange features.
 
     Four rows work at full, 1/2, 1/4 and 1/8 size. In each interlink layer every
@@ -236,35 +276,6 @@ class InterlinkedCNN(layers.Layer):
         self.head_conv.build(shape(self.head.filters))
         self.logits.build(shape(self.num_classes))
         self.built = True
-
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        pyramid = [inputs]
-        for _ in self.row_filters[1:]:
-            pyramid.append(self.pool(pyramid[-1]))
-        rows = [
-            unit(image, training=training)
-            for unit, image in zip(self.input_units, pyramid, strict=True)
-        ]
-        for interlink in self.interlinks:
-            rows = self._interlink(rows, interlink, training)
-        merged = rows[-1]
-        for row in reversed(range(len(self.integrations))):
-            merged = self.integrations[row](rows[row], merged, training=training)
-        merged = self.head(merged, training=training)
-        return ops.cast(self.logits(self.head_conv(merged)), "float32")
-
-    def _interlink(self, rows: list, interlink: list, training: bool) -> list:
-        linked = []
-        for row, (first, second) in enumerate(interlink):
-            features = rows[row]
-            if row > 0:
-                finer = self.pool(rows[row - 1])
-                features = ops.concatenate([finer, features], axis=-1)
-            coarser = rows[row + 1] if row + 1 < len(rows) else None
-            features = first(features, coarser, training=training)
-            features = second(features, training=training)
-            linked.append(features)
-        return linked
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return (*input_shape[:-1], self.num_classes)

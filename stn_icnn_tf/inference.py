@@ -1,0 +1,180 @@
+"""The inference form of a model: what `export_saved_model` writes.
+
+Exact up to rounding. Beside the folded networks: patches are cut by TensorFlow's
+own sampling kernel, and the mask is pasted face by face on the rectangle that the
+windows cover together.
+"""
+
+import tensorflow as tf
+
+from stn_icnn_tf.cropper import fading_margin
+from stn_icnn_tf.folded import FoldedIcnn, FoldedLocalization
+from stn_icnn_tf.geometry import invert_theta, theta_scale
+from stn_icnn_tf.labels import PARTS
+from stn_icnn_tf.model import StnIcnn
+from stn_icnn_tf.pipeline import Pipeline
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+class InferenceModel(Pipeline):
+    """A model for inference alone, as TensorFlow functions with constant weights.
+
+    Args:
+        model: whose weights are copied.
+        precision: `"float32"` or `"bfloat16"`, of the networks; all geometry is
+            float32.
+
+    Raises:
+        ValueError: if `precision` is neither.
+    """
+
+    def __init__(self, model: StnIcnn, precision: str = "float32") -> None:
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"Argument `precision` must be one of {PRECISIONS}. "
+                f"Received: precision={precision}"
+            )
+        self.framing, self.window = model.framing, model.window
+        self.coarse_size = model.coarse_size
+        self.patch_size = model.patch_size
+        self.canvas_size = model.canvas_size
+        coarse, patch = (model.coarse_size,) * 2, (model.patch_size,) * 2
+        self.coarse = FoldedIcnn(model.coarse, coarse, precision)
+        self.localization = FoldedLocalization(model.localization, precision)
+        self.part_nets = {
+            name: FoldedIcnn(net, patch, precision)
+            for name, net in model.part_nets.items()
+        }
+        self.paste_back = paste_back_by_face
+
+    def __call__(self, photos: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.parse(photos)
+
+    def crop(self, image: tf.Tensor, theta: tf.Tensor) -> tf.Tensor:
+        """Samples one patch a part, see `cropper.LearnedCrop`."""
+        side = self.patch_size
+        parts = theta.shape[1]
+        patches = sample_boxes(image, theta, (side, side))
+        return tf.reshape(patches, (-1, parts, side, side, image.shape[-1]))
+
+
+def sample_boxes(
+    image: tf.Tensor, theta: tf.Tensor, size: tuple[tf.Tensor, tf.Tensor]
+) -> tf.Tensor:
+    """Samples axis-aligned boxes bilinearly, zero outside.
+
+    Args:
+        image: float32 `(batch, height, width, channels)`.
+        theta: float32 `(batch, boxes, 2, 3)`, box -> image, without rotation.
+        size: `(height, width)` of each sampled box.
+
+    Returns:
+        float32 `(batch * boxes, *size, channels)`.
+    """
+    boxes = tf.shape(theta)[1]
+    # The kernel gives zero, not a blend with zero, from the border pixel's centre
+    # on: a border of zeros makes it the blend of `grid_sample`.
+    image = tf.pad(image, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    extent = tf.cast(tf.shape(image)[1:3], tf.float32) - 1.0
+    extent = extent[::-1]  # (x, y), as in theta.
+    center, scale = theta[..., 2], theta_scale(theta)
+
+    def padded(corner: tf.Tensor) -> tf.Tensor:
+        return ((corner + 1.0) / 2.0 * (extent - 2.0) + 1.0) / extent
+
+    corners = tf.concat(
+        [padded(center - scale)[..., ::-1], padded(center + scale)[..., ::-1]], axis=-1
+    )
+    return tf.image.crop_and_resize(
+        image,
+        tf.reshape(corners, (-1, 4)),
+        tf.repeat(tf.range(tf.shape(image)[0]), boxes),
+        tf.stack(size),
+    )
+
+
+def paste_back_by_face(
+    part_probabilities: list[tf.Tensor],
+    theta: tf.Tensor,
+    size: tuple[tf.Tensor, tf.Tensor],
+) -> tf.Tensor:
+    """Pastes the labels of the parts, see `cropper.paste_back`; the same mask.
+
+    Face by face, so that a window is a rectangle and not a list of pixels. Three
+    planes, of the rectangle that the face's windows cover, hold the product of the
+    backgrounds, the best foreground score so far, and its class.
+    """
+    height, width = size
+    photo_size = tf.cast(tf.stack([width, height]), tf.float32)
+    fading = fading_margin(part_probabilities[0].shape[1])
+    half = theta_scale(theta) * fading * (photo_size - 1.0) / 2.0
+    center = (theta[..., 2] + 1.0) * (photo_size - 1.0) / 2.0
+    # A window holds one pixel at least, also one outside the photo, where it is 0.
+    first = tf.clip_by_value(tf.math.ceil(center - half), 0.0, photo_size - 1.0)
+    last = tf.math.floor(center + half) + 1.0
+    last = tf.clip_by_value(last, first + 1.0, photo_size)
+    first, last = tf.cast(first, tf.int32), tf.cast(last, tf.int32)
+    inverse = invert_theta(theta)
+
+    def paste_face(face: tuple) -> tf.Tensor:
+        probabilities, first, last, inverse = face
+        left, top = tf.unstack(tf.reduce_min(first, axis=0))
+        right, bottom = tf.unstack(tf.reduce_max(last, axis=0))
+        covered = (bottom - top, right - left)
+        background = tf.ones(covered)
+        best, best_class = tf.zeros(covered), tf.zeros(covered, tf.uint8)
+        for index, part in enumerate(PARTS):
+            x, y = tf.unstack(first[index])
+            end_x, end_y = tf.unstack(last[index])
+            scores = _sample_window(
+                probabilities[index][None, ..., 1:],
+                inverse[index],
+                (x, y, end_x, end_y),
+                photo_size,
+            )
+            around = [[y - top, bottom - end_y], [x - left, right - end_x]]
+            classes = tf.constant(part.classes, tf.uint8)
+            top_score = tf.reduce_max(scores, axis=-1)
+            if len(part.classes) == 1:
+                top_class = tf.fill(tf.shape(top_score), classes[0])
+            else:
+                top_class = tf.gather(classes, tf.argmax(scores, axis=-1))
+            nothing = 1.0 - tf.reduce_sum(scores, axis=-1)
+            background *= tf.pad(nothing, around, constant_values=1.0)
+            top_score = tf.pad(top_score, around)
+            better = top_score > best
+            best_class = tf.where(better, tf.pad(top_class, around), best_class)
+            best = tf.maximum(best, top_score)
+        mask = tf.where(best > background, best_class, tf.zeros_like(best_class))
+        return tf.pad(mask, [[top, height - bottom], [left, width - right]])
+
+    return tf.map_fn(
+        paste_face,
+        (tuple(part_probabilities), first, last, inverse),
+        fn_output_signature=tf.TensorSpec((None, None), tf.uint8),
+        parallel_iterations=1,
+    )
+
+
+def _sample_window(
+    plane: tf.Tensor, inverse: tf.Tensor, window: tuple, photo_size: tf.Tensor
+) -> tf.Tensor:
+    """Samples a patch `(1, patch, patch, channels)` at the photo's pixels of a window.
+
+    Args:
+        plane: float32, the patch.
+        inverse: float32 `(2, 3)`, photo -> patch.
+        window: integers, left, top, right, bottom in photo pixels, half open.
+        photo_size: float32 `(width, height)`.
+
+    Returns:
+        float32 `(height, width, channels)` of the window.
+    """
+    left, top, right, bottom = window
+    corners = tf.cast([[left, top], [right - 1, bottom - 1]], tf.float32)
+    corners = 2.0 * corners / (photo_size - 1.0) - 1.0
+    corners = corners * tf.linalg.diag_part(inverse[:, :2]) + inverse[:, 2]
+    scale, shift = (corners[1] - corners[0]) / 2.0, (corners[1] + corners[0]) / 2.0
+    theta = tf.concat([tf.linalg.diag(scale), shift[:, None]], axis=1)
+    return sample_boxes(plane, theta[None, None], (bottom - top, right - left))[0]

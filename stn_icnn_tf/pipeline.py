@@ -1,0 +1,118 @@
+"""The steps of STN-iCNN and their order, whatever carries them out."""
+
+from typing import Any
+
+from keras import ops
+
+from stn_icnn_tf.geometry import compose_theta, frame_theta, invert_theta
+from stn_icnn_tf.labels import PARTS
+from stn_icnn_tf.windows import window_theta
+
+Tensor = Any
+
+
+def normalize(image: Tensor) -> Tensor:
+    """Maps pixel values 0..255 to -1..1, float32."""
+    return ops.cast(image, "float32") / 127.5 - 1.0
+
+
+class Pipeline:
+    """Coarse scores -> theta -> patches -> part scores -> paste back: eq. 1 to 6.
+
+    `StnIcnn` runs these steps with Keras layers, the inference form with folded
+    ones. Whoever inherits sets the sizes `coarse_size`, `patch_size`,
+    `canvas_size`, the rules `framing` and `window`, and the callables `coarse`,
+    `localization`, `crop`, `part_nets` (by name) and `paste_back`.
+    """
+
+    def frame_photos(self, photos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Makes the coarse image and the source of a batch of photos.
+
+        Args:
+            photos: `(batch, height, width, 3)`, 0..255.
+
+        Returns:
+            coarse_image: float `(batch, coarse_size, coarse_size, 3)`, 0..255.
+            source: float `(batch, source height, source width, 3)`, 0..255.
+            source_frame: float `(1, 1, 2, 3)`, coarse -> source.
+            photo_frame: float `(1, 1, 2, 3)`, coarse -> photo.
+        """
+        photos = ops.cast(photos, "float32")
+        height, width = ops.shape(photos)[1:3]
+        whole = frame_theta(self.coarse_size, (height, width), (0, 0), (height, width))[
+            None, None
+        ]
+        coarse_size = (self.coarse_size, self.coarse_size)
+        if self.framing == "stretch":
+            coarse = ops.image.resize(photos, coarse_size, antialias=True)
+            return coarse, photos, whole, whole
+        side = ops.maximum(height, width)
+        padding = (side - height) // 2, (side - width) // 2
+        photo_frame = frame_theta(
+            self.coarse_size, (side, side), (-padding[0], -padding[1]), (height, width)
+        )[None, None]
+        canvas_size = (self.canvas_size, self.canvas_size)
+        canvas = ops.image.resize(
+            photos, canvas_size, antialias=True, pad_to_aspect_ratio=True
+        )
+        canvas_frame = frame_theta(self.coarse_size, canvas_size, (0, 0), canvas_size)
+        coarse = ops.image.resize(canvas, coarse_size, antialias=True)
+        return coarse, canvas, canvas_frame[None, None], photo_frame
+
+    def coarse_scores(self, coarse_image: Tensor, training: bool = False) -> Tensor:
+        """Labels the coarse image: eq. 1. Pixels 0..255 in, logits out."""
+        return self.coarse(normalize(coarse_image), training=training)
+
+    def localize(self, coarse_scores: Tensor, training: bool = False) -> Tensor:
+        """Predicts theta, patch -> coarse frame, from coarse logits: eq. 2."""
+        probabilities = ops.softmax(ops.cast(coarse_scores, "float32"), axis=-1)
+        return self.localization(probabilities, training=training)
+
+    def source_theta(self, theta: Tensor, frame: Tensor, source_size: Tensor) -> Tensor:
+        """Takes theta from the coarse frame to the source, by the window rule."""
+        return window_theta(theta, frame, source_size, self.patch_size, self.window)
+
+    def part_scores(self, patches: Tensor, training: bool = False) -> list[Tensor]:
+        """Labels the patches: eq. 4.
+
+        Parts that share a net go through it as one batch; a right-hand brow or
+        eye goes in mirrored, and its scores are mirrored back.
+
+        Args:
+            patches: float `(batch, parts, patch, patch, 3)`, 0..255.
+            training: whether batch norm uses the statistics of the batch.
+
+        Returns:
+            one float `(batch, patch, patch, 1 + classes)` a part, logits.
+        """
+        patches = normalize(patches)
+        scores: list[Tensor] = [None] * len(PARTS)
+        for name, net in self.part_nets.items():
+            members = [i for i, part in enumerate(PARTS) if part.net == name]
+            inputs = [
+                ops.flip(patches[:, i], axis=2) if PARTS[i].flipped else patches[:, i]
+                for i in members
+            ]
+            outputs = net(ops.concatenate(inputs, axis=0), training=training)
+            outputs = ops.split(outputs, len(members), axis=0)
+            for i, output in zip(members, outputs, strict=True):
+                scores[i] = ops.flip(output, axis=2) if PARTS[i].flipped else output
+        return scores
+
+    def parse(self, photos: Tensor, training: bool = False) -> dict[str, Tensor]:
+        """Parses photos of one size, see `StnIcnn`."""
+        if len(photos.shape) != 4 or photos.shape[-1] != 3:
+            raise ValueError(
+                "Argument `photos` must have shape (batch, height, width, 3). "
+                f"Received: photos.shape={tuple(photos.shape)}"
+            )
+        coarse_image, source, source_frame, photo_frame = self.frame_photos(photos)
+        scores = self.coarse_scores(coarse_image, training=training)
+        theta = self.localize(scores, training=training)
+        theta = self.source_theta(theta, source_frame, ops.shape(source)[1:3])
+        part_scores = self.part_scores(self.crop(source, theta), training=training)
+        to_photo = compose_theta(photo_frame, invert_theta(source_frame))
+        theta = compose_theta(to_photo, theta)
+        probabilities = [ops.softmax(score, axis=-1) for score in part_scores]
+        mask = self.paste_back(probabilities, theta, ops.shape(photos)[1:3])
+        return {"mask": mask, "theta": theta, "coarse_scores": scores}

@@ -1,0 +1,147 @@
+"""The inference form against the Keras model, step by step and whole."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from stn_icnn_tf.blocks import block_kernel, from_blocks, inside, to_blocks
+from stn_icnn_tf.cropper import LearnedCrop, paste_back
+from stn_icnn_tf.folded import FoldedIcnn, FoldedLocalization
+from stn_icnn_tf.geometry import make_theta
+from stn_icnn_tf.icnn import InterlinkedCNN
+from stn_icnn_tf.inference import InferenceModel, paste_back_by_face, sample_boxes
+from stn_icnn_tf.labels import PARTS
+from stn_icnn_tf.localization import LocalizationNetwork
+from tests.helpers import small_model
+from tests.test_model import photos, shake
+
+RNG = np.random.default_rng(0)
+
+
+def _shake_all(layer):
+    """Moves every weight, batch norm statistics too, to some value."""
+    rng = np.random.default_rng(1)
+    for variable in layer.variables:
+        variable.assign_add(np.abs(rng.normal(0, 0.1, variable.shape)))
+
+
+@pytest.mark.parametrize("size", [(8, 6), (7, 9)])
+@pytest.mark.parametrize("kernel_size", [5, 9])
+def test_conv_over_blocks_equals_the_conv_over_pixels(size, kernel_size):
+    pixels = tf.constant(RNG.normal(size=(2, *size, 3)), tf.float32)
+    kernel = RNG.normal(size=(kernel_size, kernel_size, 3, 4)).astype("float32")
+    blocks = tf.nn.conv2d(to_blocks(pixels), block_kernel(kernel), 1, "SAME")
+    expected = tf.nn.conv2d(pixels, kernel, 1, "SAME")
+    np.testing.assert_allclose(from_blocks(blocks, size), expected, atol=1e-4)
+
+
+def test_blocks_know_their_pixels_outside_the_picture():
+    marks = inside((5, 4))
+    ones = to_blocks(tf.ones((1, 5, 4, 1)))
+    np.testing.assert_array_equal(marks[..., 0], ones)
+    assert inside((4, 4)) is None
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 21)])
+@pytest.mark.parametrize("classes", [2, 9])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_folded_icnn_equals_the_net(size, classes, activation):
+    net = InterlinkedCNN(classes, (4, 6, 8), activation=activation)
+    net.build((None, *size, 3))
+    _shake_all(net)
+    images = tf.constant(RNG.normal(size=(2, *size, 3)), tf.float32)
+    expected = np.array(net(images))
+    result = FoldedIcnn(net, size)(images)
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(result, expected, atol=1e-5 * scale)
+
+
+def test_folded_localization_equals_the_network():
+    net = LocalizationNetwork(filters=(4, 4, 4, 4))
+    net.build((None, 32, 32, 9))
+    shake(net)
+    probabilities = tf.nn.softmax(tf.constant(RNG.normal(size=(2, 32, 32, 9))))
+    probabilities = tf.cast(probabilities, tf.float32)
+    expected = net(probabilities)
+    result = FoldedLocalization(net, "float32")(probabilities)
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
+
+
+def _thetas(batch):
+    """Windows inside, across the border, and wholly outside."""
+    scale = RNG.uniform(0.05, 0.6, (batch, len(PARTS), 2))
+    shift = RNG.uniform(-1.1, 1.1, (batch, len(PARTS), 2))
+    shift[0, 0], scale[0, 0] = 3.0, 0.1
+    return make_theta(scale.astype("float32"), shift.astype("float32"))
+
+
+def test_boxes_are_sampled_as_the_learned_crop_samples():
+    image = tf.constant(RNG.uniform(0, 255, (2, 40, 31, 3)), tf.float32)
+    theta = _thetas(2)
+    expected = LearnedCrop(17)(image, theta)
+    result = tf.reshape(sample_boxes(image, theta, (17, 17)), expected.shape)
+    np.testing.assert_allclose(result, expected, atol=0.05)
+
+
+@pytest.mark.parametrize("size", [(50, 64), (33, 20)])
+def test_pasting_by_face_gives_the_same_mask(size):
+    theta = _thetas(3)
+    probabilities = [
+        tf.nn.softmax(RNG.normal(size=(3, 17, 17, 1 + len(part.classes)), scale=3.0))
+        for part in PARTS
+    ]
+    probabilities = [tf.cast(values, tf.float32) for values in probabilities]
+    expected = np.array(paste_back(probabilities, theta, size))
+    result = paste_back_by_face(probabilities, theta, size).numpy()
+    assert result.shape == expected.shape and result.dtype == np.uint8
+    assert len(np.unique(expected)) == 9
+    assert np.mean(result == expected) > 0.9999
+
+
+@pytest.mark.parametrize("framing", ["letterbox", "stretch"])
+@pytest.mark.parametrize("shape", [(1, 70, 51), (2, 33, 90)])
+def test_inference_form_gives_the_models_mask(framing, shape):
+    model = small_model(framing=framing)
+    shake(model)
+    photo = photos(*shape)
+    expected = model(photo)
+    result = InferenceModel(model)(tf.constant(photo))
+    assert np.mean(result["mask"].numpy() == np.array(expected["mask"])) > 0.9999
+    np.testing.assert_allclose(result["theta"], expected["theta"], atol=1e-4)
+    np.testing.assert_allclose(
+        result["coarse_scores"], expected["coarse_scores"], rtol=1e-3, atol=1e-3
+    )
+
+
+def test_bfloat16_form_stays_close():
+    model = small_model()
+    shake(model)
+    photo = photos(1, 70, 51)
+    expected = np.array(model(photo)["mask"])
+    result = InferenceModel(model, "bfloat16")(tf.constant(photo))["mask"].numpy()
+    assert np.mean(result == expected) > 0.9
+
+
+def test_inference_form_holds_no_canvas_of_scores():
+    """Nothing as large as the photo but the photo, its resizing, and the mask."""
+    model = small_model()
+    parser = InferenceModel(model)
+    side = 2048
+    function = tf.function(
+        lambda photos: parser(photos)["mask"],
+        input_signature=[tf.TensorSpec((1, side, side, 3), tf.uint8)],
+        autograph=False,
+    )
+    graph = function.get_concrete_function().graph
+    large = [
+        tensor
+        for operation in graph.get_operations()
+        for tensor in operation.outputs
+        if tensor.shape.is_fully_defined() and tensor.shape.num_elements() >= side**2
+    ]
+    assert large and all(tensor.shape[-1] == 3 for tensor in large), large
+
+
+def test_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="float64"):
+        InferenceModel(small_model(), "float64")
