@@ -5,7 +5,7 @@ import importlib
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-DATASETS = ("helen", "synthetic_faces")
+DATASETS = ("celeb_a_mask_hq", "helen", "synthetic_faces")
 
 
 def load_builder(
@@ -21,6 +21,7 @@ def load_builder(
     Raises:
         ValueError: if the name is unknown, or the data set is not built and its
             download is missing or damaged.
+        ImportError: if building it needs Apache Beam, which is not installed.
     """
     dataset, _, config = name.partition("/")
     if dataset not in DATASETS:

@@ -1,14 +1,13 @@
 """Reads the public layout of HELEN, from a folder or from the zip. No TensorFlow."""
 
-import io
 import pathlib
-import zipfile
 from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image
 
 from stn_icnn_tf.labels import HELEN_LABELS, NUM_CLASSES
+from tfds_builders import files
+from tfds_builders.files import Root
 
 ROOT_NAME = "SmithCVPR2013_dataset_resized"
 LISTS = {
@@ -18,10 +17,6 @@ LISTS = {
 }
 # Numbers of the soft masks; 00, 01 and 10 are background, face skin and hair.
 LABEL_NUMBERS = tuple(range(11))
-
-Root = pathlib.Path | zipfile.Path
-
-_MOST_ERRORS = 20
 
 
 def find_root(manual_dir: str | pathlib.Path) -> Root:
@@ -38,24 +33,12 @@ def find_root(manual_dir: str | pathlib.Path) -> Root:
         ValueError: if the folder holds none of these, or a zip file that cannot be
             read.
     """
-    folder = pathlib.Path(manual_dir)
-    candidates: list[Root] = [folder / "helen", folder / ROOT_NAME, folder]
-    archive = folder / f"{ROOT_NAME}.zip"
-    if archive.is_file():
-        try:
-            top = zipfile.Path(archive)
-        except zipfile.BadZipFile as error:
-            raise ValueError(
-                f"{archive} cannot be read: the whole zip file was expected"
-            ) from error
-        candidates += [top / ROOT_NAME, top]
-    for root in candidates:
-        if any((root / name).is_file() for name in LISTS.values()):
-            return root
-    raise ValueError(
-        "Argument `manual_dir` must hold the folder helen, the folder "
-        f"{ROOT_NAME}, or {ROOT_NAME}.zip, with {', '.join(LISTS.values())}, images/ "
-        f"and labels/ in it. Received: manual_dir={manual_dir}"
+    return files.find_root(
+        manual_dir,
+        folder_names=("helen", ROOT_NAME),
+        archive_name=f"{ROOT_NAME}.zip",
+        is_root=lambda root: any((root / name).is_file() for name in LISTS.values()),
+        contents=f"{', '.join(LISTS.values())}, images/ and labels/",
     )
 
 
@@ -74,22 +57,14 @@ def read_list(root: Root, file_name: str) -> list[str]:
         ValueError: if the list is not there, is empty, or has a bad line.
     """
     path = root / file_name
-    if not path.is_file():
-        raise ValueError(f"{path} is missing: a list of lines `INDEX , NAME`")
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
     names = []
-    for number, line in enumerate(text.splitlines(), 1):
-        entry = line.partition("#")[0].strip()
-        if not entry:
-            continue
-        _, comma, name = entry.partition(",")
+    for number, line in files.read_lines(path, "INDEX , NAME"):
+        _, comma, name = line.partition(",")
         if not comma or not name.strip():
             raise ValueError(
                 f"{path}, line {number}: must read `INDEX , NAME`. Received: {line}"
             )
         names.append(name.strip())
-    if not names:
-        raise ValueError(f"{path} is empty: must hold lines `INDEX , NAME`")
     return names
 
 
@@ -111,7 +86,7 @@ def read_lists(root: Root) -> dict[str, list[str]]:
             names[split] = read_list(root, file_name)
         except ValueError as error:
             errors.append(str(error))
-    _raise_all(root, errors)
+    files.raise_all(root, errors)
     return names
 
 
@@ -123,32 +98,6 @@ def photo_path(root: Root, name: str) -> Root:
 def label_path(root: Root, name: str, number: int) -> Root:
     """Returns the path of one soft mask."""
     return root / "labels" / name / f"{name}_lbl{number:02d}.png"
-
-
-def _raise_all(root: Root, errors: list[str]) -> None:
-    """Raises one ValueError for all errors, if any; it shows the first 20."""
-    if errors:
-        lines = errors[:_MOST_ERRORS]
-        if len(errors) > _MOST_ERRORS:
-            lines.append(f"and {len(errors) - _MOST_ERRORS} more")
-        shown = "\n  ".join(lines)
-        raise ValueError(f"{root} is not usable, bad files: {len(errors)}\n  {shown}")
-
-
-def _read_picture(path: Root, kind: str, decode: bool = True) -> Image.Image:
-    """Reads a `kind` (JPEG or PNG) picture; only its header if not `decode`."""
-    what = {"JPEG": "a JPEG photo", "PNG": "an 8-bit PNG mask"}[kind]
-    if not path.is_file():
-        raise ValueError(f"{path} is missing: {what} was expected")
-    try:
-        picture = Image.open(io.BytesIO(path.read_bytes()), formats=(kind,))
-        if decode:
-            picture.load()
-    # A damaged file raises almost anything: OSError, SyntaxError, zlib.error,
-    # zipfile.BadZipFile, ...
-    except Exception as error:
-        raise ValueError(f"{path} cannot be decoded: {what} was expected") from error
-    return picture
 
 
 def check_sample(root: Root, name: str) -> list[str]:
@@ -165,13 +114,13 @@ def check_sample(root: Root, name: str) -> list[str]:
     errors = []
     photo, size = photo_path(root, name), None
     try:
-        size = _read_picture(photo, "JPEG").size
+        size = files.read_picture(photo, "JPEG").size
     except ValueError as error:
         errors.append(str(error))
     for number in LABEL_NUMBERS:
         mask = label_path(root, name, number)
         try:
-            mask_size = _read_picture(mask, "PNG", decode=False).size
+            mask_size = files.read_size(mask, "PNG")
         except ValueError as error:
             errors.append(str(error))
             continue
@@ -193,7 +142,9 @@ def check(root: Root, names: Iterable[str]) -> None:
     Raises:
         ValueError: naming the bad files, the first 20 of them, and their number.
     """
-    _raise_all(root, [error for name in names for error in check_sample(root, name)])
+    files.raise_all(
+        root, [error for name in names for error in check_sample(root, name)]
+    )
 
 
 def merge_soft_masks(masks: dict[int, np.ndarray]) -> np.ndarray:
@@ -235,7 +186,7 @@ def read_sample(root: Root, name: str) -> tuple[bytes, np.ndarray]:
     """
     masks = {}
     for number in LABEL_NUMBERS:
-        picture = _read_picture(label_path(root, name, number), "PNG")
+        picture = files.read_picture(label_path(root, name, number), "PNG")
         # Masks are grey; some tools have stored them as RGB or with a palette.
         masks[number] = np.asarray(picture.convert("L"))
     return photo_path(root, name).read_bytes(), merge_soft_masks(masks)

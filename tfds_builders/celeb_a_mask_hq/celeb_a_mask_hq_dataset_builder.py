@@ -1,0 +1,104 @@
+"""The `celeb_a_mask_hq` data set."""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from stn_icnn_tf.labels import CLASS_NAMES
+from tfds_builders import beam
+from tfds_builders.celeb_a_mask_hq import layout
+from tfds_builders.celeb_a_mask_hq.examples import read_example
+from tfds_builders.celeb_a_mask_hq.splits import read_splits
+from tfds_builders.files import Root
+
+HOMEPAGE = "https://github.com/switchablenorms/CelebAMask-HQ"
+
+
+@dataclasses.dataclass
+class CelebAMaskHqConfig(tfds.core.BuilderConfig):
+    """Which parts have a class.
+
+    Attributes:
+        labels: part, as in the names of the mask files -> class id, in the order in
+            which parts are drawn.
+        class_names: name of each class id; also in the built data set, as
+            `builder.info.metadata["class_names"]`.
+    """
+
+    labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """Aligned celebrity faces with masks of facial parts, built with Apache Beam."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}
+    BUILDER_CONFIGS = [
+        CelebAMaskHqConfig(
+            name="parts",
+            description="The 8 parts of stn_icnn_tf: brows, eyes, nose and mouth.",
+            labels=layout.PART_LABELS,
+            class_names=CLASS_NAMES,
+        ),
+        CelebAMaskHqConfig(
+            name="all",
+            description="All 19 classes of the data set, by their public names.",
+            labels=layout.ALL_LABELS,
+            class_names=("background", *layout.PARTS),
+        ),
+    ]
+    DEFAULT_BUILDER_CONFIG_NAME = "parts"
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""
+    Download `{layout.ARCHIVE_NAME}` from {HOMEPAGE} and put it, or the folder it
+    holds, into `manual_dir`; with CelebA's `list_eval_partition.txt` beside it for
+    the official splits. A folder `celebamask_hq` of the same layout is read too.
+    """
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=(None, None, 3)),
+                    "segmentation_mask": tfds.features.Image(
+                        shape=(None, None, 1), dtype=np.uint8, encoding_format="png"
+                    ),
+                    "name": tfds.features.Text(),
+                }
+            ),
+            homepage=HOMEPAGE,
+            metadata=tfds.core.MetadataDict(
+                class_names=list(self.builder_config.class_names)
+            ),
+            disable_shuffling=True,
+        )
+
+    def _download_and_prepare(
+        self,
+        dl_manager: tfds.download.DownloadManager,
+        download_config: tfds.download.DownloadConfig,
+    ) -> None:
+        download_config = beam.with_default_runner(download_config, self.name)
+        with beam.plain_errors():
+            super()._download_and_prepare(dl_manager, download_config)
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
+        root = layout.find_root(dl_manager.manual_dir)
+        ids = read_splits(root, dl_manager.manual_dir)
+        everyone = itertools.chain.from_iterable(ids.values())
+        layout.check(root, everyone, self.builder_config.labels)
+        return {
+            split: self._generate_examples(root, listed)
+            for split, listed in ids.items()
+        }
+
+    def _generate_examples(
+        self, root: Root, ids: list[int]
+    ) -> "apache_beam.PTransform":  # noqa: F821
+        apache_beam = beam.import_beam(self.name)
+        read = functools.partial(read_example, root, self.builder_config.labels)
+        return apache_beam.Create(list(enumerate(ids))) | apache_beam.Map(read)
