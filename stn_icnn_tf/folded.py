@@ -112,12 +112,18 @@ class FoldedIcnn(Interlinking):
         net: whose weights are copied.
         size: `(height, width)` of the pictures.
         dtype: `"float32"` or `"bfloat16"`.
+        against_background: whether a net of two classes gives one channel, the
+            logit of the second class against background: softmax needs no more.
 
-    Input and output are those of the net.
+    Input and output are those of the net, but for that.
     """
 
     def __init__(
-        self, net: InterlinkedCNN, size: tuple[int, int], dtype: str = "float32"
+        self,
+        net: InterlinkedCNN,
+        size: tuple[int, int],
+        dtype: str = "float32",
+        against_background: bool = False,
     ) -> None:
         self.size = size
         self.head_in_blocks = net.num_classes <= 4
@@ -136,9 +142,14 @@ class FoldedIcnn(Interlinking):
         self.integrations = [fold(u, row) for row, u in enumerate(net.integrations)]
         tail = size if self.head_in_blocks else None
         self.folded_head = fold_unit(net.head, dtype, tail)
-        self.head_conv, self.logits = (
-            FoldedConv(_array(conv.kernel), _array(conv.bias), dtype, blocks_of=tail)
+        weights = [
+            (_array(conv.kernel), _array(conv.bias))
             for conv in (net.head_conv, net.logits)
+        ]
+        if against_background and net.num_classes == 2:
+            weights[1] = tuple(w[..., 1:] - w[..., :1] for w in weights[1])
+        self.head_conv, self.logits = (
+            FoldedConv(kernel, bias, dtype, blocks_of=tail) for kernel, bias in weights
         )
 
     def __call__(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:

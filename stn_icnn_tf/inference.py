@@ -43,13 +43,19 @@ class InferenceModel(Pipeline):
         self.coarse = FoldedIcnn(model.coarse, coarse, precision)
         self.localization = FoldedLocalization(model.localization, precision)
         self.part_nets = {
-            name: FoldedIcnn(net, patch, precision)
+            name: FoldedIcnn(net, patch, precision, against_background=True)
             for name, net in model.part_nets.items()
         }
         self.paste_back = paste_back_by_face
 
     def __call__(self, photos: tf.Tensor) -> dict[str, tf.Tensor]:
         return self.parse(photos)
+
+    def probabilities(self, scores: tf.Tensor) -> tf.Tensor:
+        """Turns the scores of a part into the probabilities of its classes alone."""
+        if scores.shape[-1] == 1:  # Against background, see `FoldedIcnn`.
+            return tf.sigmoid(scores)
+        return tf.nn.softmax(scores)[..., 1:]
 
     def crop(self, image: tf.Tensor, theta: tf.Tensor) -> tf.Tensor:
         """Samples one patch a part, see `cropper.LearnedCrop`."""
@@ -95,19 +101,20 @@ def sample_boxes(
 
 
 def paste_back_by_face(
-    part_probabilities: list[tf.Tensor],
+    foreground: list[tf.Tensor],
     theta: tf.Tensor,
     size: tuple[tf.Tensor, tf.Tensor],
 ) -> tf.Tensor:
     """Pastes the labels of the parts, see `cropper.paste_back`; the same mask.
 
+    Takes `foreground`, the probabilities of each part without background's.
     Face by face, so that a window is a rectangle and not a list of pixels. Three
     planes, of the rectangle that the face's windows cover, hold the product of the
     backgrounds, the best foreground score so far, and its class.
     """
     height, width = size
     photo_size = tf.cast(tf.stack([width, height]), tf.float32)
-    fading = fading_margin(part_probabilities[0].shape[1])
+    fading = fading_margin(foreground[0].shape[1])
     half = theta_scale(theta) * fading * (photo_size - 1.0) / 2.0
     center = (theta[..., 2] + 1.0) * (photo_size - 1.0) / 2.0
     # A window holds one pixel at least, also one outside the photo, where it is 0.
@@ -118,7 +125,7 @@ def paste_back_by_face(
     inverse = invert_theta(theta)
 
     def paste_face(face: tuple) -> tf.Tensor:
-        probabilities, first, last, inverse = face
+        foreground, first, last, inverse = face
         left, top = tf.unstack(tf.reduce_min(first, axis=0))
         right, bottom = tf.unstack(tf.reduce_max(last, axis=0))
         covered = (bottom - top, right - left)
@@ -128,7 +135,7 @@ def paste_back_by_face(
             x, y = tf.unstack(first[index])
             end_x, end_y = tf.unstack(last[index])
             scores = _sample_window(
-                probabilities[index][None, ..., 1:],
+                foreground[index][None],
                 inverse[index],
                 (x, y, end_x, end_y),
                 photo_size,
@@ -151,7 +158,7 @@ def paste_back_by_face(
 
     return tf.map_fn(
         paste_face,
-        (tuple(part_probabilities), first, last, inverse),
+        (tuple(foreground), first, last, inverse),
         fn_output_signature=tf.TensorSpec((None, None), tf.uint8),
         parallel_iterations=1,
     )

@@ -99,6 +99,10 @@ class Pipeline:
                 scores[i] = ops.flip(output, axis=2) if PARTS[i].flipped else output
         return scores
 
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """Turns the scores of a part into what `paste_back` pastes: eq. 5."""
+        return ops.softmax(scores, axis=-1)
+
     def parse(self, photos: Tensor, training: bool = False) -> dict[str, Tensor]:
         """Parses photos of one size, see `StnIcnn`."""
         if len(photos.shape) != 4 or photos.shape[-1] != 3:
@@ -107,12 +111,12 @@ class Pipeline:
                 f"Received: photos.shape={tuple(photos.shape)}"
             )
         coarse_image, source, source_frame, photo_frame = self.frame_photos(photos)
-        scores = self.coarse_scores(coarse_image, training=training)
-        theta = self.localize(scores, training=training)
+        coarse_scores = self.coarse_scores(coarse_image, training=training)
+        theta = self.localize(coarse_scores, training=training)
         theta = self.source_theta(theta, source_frame, ops.shape(source)[1:3])
         part_scores = self.part_scores(self.crop(source, theta), training=training)
         to_photo = compose_theta(photo_frame, invert_theta(source_frame))
         theta = compose_theta(to_photo, theta)
-        probabilities = [ops.softmax(score, axis=-1) for score in part_scores]
+        probabilities = [self.probabilities(scores) for scores in part_scores]
         mask = self.paste_back(probabilities, theta, ops.shape(photos)[1:3])
-        return {"mask": mask, "theta": theta, "coarse_scores": scores}
+        return {"mask": mask, "theta": theta, "coarse_scores": coarse_scores}
