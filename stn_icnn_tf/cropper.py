@@ -1,18 +1,22 @@
 """Cropping the parts out of a photo, and pasting their labels back."""
 
+import math
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from stn_icnn_tf.geometry import (
     affine_grid,
     grid_sample,
     invert_theta,
+    make_theta,
     theta_scale,
     to_pixels,
 )
 from stn_icnn_tf.labels import PARTS
+from stn_icnn_tf.windows import part_centers, target_theta, window_theta
 
 Tensor = Any
 
@@ -67,6 +71,53 @@ class LearnedCrop(layers.Layer):
         config = super().get_config()
         config.update(patch_size=self.patch_size, interpolation=self.interpolation)
         return config
+
+
+def centroid_theta(
+    coarse_scores: Tensor,
+    frame: Tensor,
+    source_size: tuple[Tensor, Tensor],
+    patch_size: int,
+    window: str,
+    mean_crop: tuple,
+    scale_range: float,
+) -> Tensor:
+    """Places each window on its part's centroid in the coarse mask: the baseline.
+
+    The coarse mask is the argmax of the scores; a centroid is taken in it and
+    brought to the source, which is the centroid of the mask enlarged to the
+    source. Windows lie on whole source pixels. A part that the mask lacks gets its
+    place on the mean face, and neither moves nor resizes the other windows.
+    Nothing here has a gradient.
+
+    Args:
+        coarse_scores: float `(batch, coarse, coarse, 9)`.
+        frame: float `(batch or 1, 1, 2, 3)`, coarse -> source.
+        source_size: `(height, width)` of the source in pixels.
+        patch_size: side of a patch in pixels.
+        window: `"face"` or `"fixed"`, see `windows.window_theta`.
+        mean_crop: `(parts, 3)`: scale, x and y of the mean face.
+        scale_range: log of the largest ratio between a scale and its mean, as in
+            `LocalizationNetwork`: a few stray pixels make no face.
+
+    Returns:
+        float `(batch, parts, 2, 3)`, patch -> source.
+
+    Reference:
+        Zhou et al. 2015; STN-iCNN section 2.1, fig. 1a.
+    """
+    centers, present = part_centers(ops.argmax(coarse_scores, axis=-1))
+    centers = 2.0 * centers / (coarse_scores.shape[1] - 1.0) - 1.0
+    whole = make_theta(np.ones((1, 1, 2)), np.zeros((1, 1, 2)))
+    theta = target_theta(centers, present, whole, mean_crop, window)
+    mean_scale = np.asarray(mean_crop, "float32")[:, :1]
+    limit = math.exp(scale_range)
+    scale = ops.clip(theta_scale(theta), mean_scale / limit, mean_scale * limit)
+    theta = make_theta(scale, theta[..., 2])
+    theta = window_theta(theta, frame, source_size, patch_size, window)
+    size = ops.cast(ops.stack([source_size[1], source_size[0]]), "float32")
+    pixel = ops.floor(to_pixels(theta[..., 2], size) + 0.5)
+    return make_theta(theta_scale(theta), 2.0 * pixel / (size - 1.0) - 1.0)
 
 
 def fading_margin(patch_size: int) -> float:

@@ -1,6 +1,7 @@
 """The steps of STN-iCNN and their order, whatever carries them out."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from keras import ops
 
@@ -16,6 +17,36 @@ def normalize(image: Tensor) -> Tensor:
     return ops.cast(image, "float32") / 127.5 - 1.0
 
 
+class FramedPhotos(NamedTuple):
+    """A batch of photos, as the coarse net and the crop see it.
+
+    Attributes:
+        coarse_image: float `(batch, coarse_size, coarse_size, 3)`, 0..255.
+        source: float `(batch, source height, source width, 3)`, 0..255.
+        source_frame: float `(1, 1, 2, 3)`, coarse -> source.
+        photo_frame: float `(1, 1, 2, 3)`, coarse -> photo.
+    """
+
+    coarse_image: Tensor
+    source: Tensor
+    source_frame: Tensor
+    photo_frame: Tensor
+
+    @property
+    def source_size(self) -> tuple[Tensor, Tensor]:
+        """`(height, width)` of the source in pixels."""
+        return ops.shape(self.source)[1:3]
+
+    def to_photo(self, theta: Tensor) -> Tensor:
+        """Takes theta `(batch, parts, 2, 3)` from patch -> source to patch -> photo."""
+        to_photo = compose_theta(self.photo_frame, invert_theta(self.source_frame))
+        return compose_theta(to_photo, theta)
+
+
+# Coarse scores and framed photos -> theta `(batch, parts, 2, 3)`, patch -> source.
+Cropper = Callable[[Tensor, FramedPhotos], Tensor]
+
+
 class Pipeline:
     """Coarse scores -> theta -> patches -> part scores -> paste back: eq. 1 to 6.
 
@@ -25,18 +56,20 @@ class Pipeline:
     `localization`, `crop`, `part_nets` (by name) and `paste_back`.
     """
 
-    def frame_photos(self, photos: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def frame_photos(self, photos: Tensor) -> FramedPhotos:
         """Makes the coarse image and the source of a batch of photos.
 
         Args:
             photos: `(batch, height, width, 3)`, 0..255.
 
-        Returns:
-            coarse_image: float `(batch, coarse_size, coarse_size, 3)`, 0..255.
-            source: float `(batch, source height, source width, 3)`, 0..255.
-            source_frame: float `(1, 1, 2, 3)`, coarse -> source.
-            photo_frame: float `(1, 1, 2, 3)`, coarse -> photo.
+        Raises:
+            ValueError: if `photos` is not `(batch, height, width, 3)`.
         """
+        if len(photos.shape) != 4 or photos.shape[-1] != 3:
+            raise ValueError(
+                "Argument `photos` must have shape (batch, height, width, 3). "
+                f"Received: photos.shape={tuple(photos.shape)}"
+            )
         photos = ops.cast(photos, "float32")
         height, width = ops.shape(photos)[1:3]
         whole = frame_theta(self.coarse_size, (height, width), (0, 0), (height, width))[
@@ -45,7 +78,7 @@ class Pipeline:
         coarse_size = (self.coarse_size, self.coarse_size)
         if self.framing == "stretch":
             coarse = ops.image.resize(photos, coarse_size, antialias=True)
-            return coarse, photos, whole, whole
+            return FramedPhotos(coarse, photos, whole, whole)
         side = ops.maximum(height, width)
         padding = (side - height) // 2, (side - width) // 2
         photo_frame = frame_theta(
@@ -57,7 +90,7 @@ class Pipeline:
         )
         canvas_frame = frame_theta(self.coarse_size, canvas_size, (0, 0), canvas_size)
         coarse = ops.image.resize(canvas, coarse_size, antialias=True)
-        return coarse, canvas, canvas_frame[None, None], photo_frame
+        return FramedPhotos(coarse, canvas, canvas_frame[None, None], photo_frame)
 
     def coarse_scores(self, coarse_image: Tensor, training: bool = False) -> Tensor:
         """Labels the coarse image: eq. 1. Pixels 0..255 in, logits out."""
@@ -71,6 +104,13 @@ class Pipeline:
     def source_theta(self, theta: Tensor, frame: Tensor, source_size: Tensor) -> Tensor:
         """Takes theta from the coarse frame to the source, by the window rule."""
         return window_theta(theta, frame, source_size, self.patch_size, self.window)
+
+    def learned_windows(
+        self, coarse_scores: Tensor, framed: FramedPhotos, training: bool = False
+    ) -> Tensor:
+        """Places the windows by the localization network: the default `Cropper`."""
+        theta = self.localize(coarse_scores, training=training)
+        return self.source_theta(theta, framed.source_frame, framed.source_size)
 
     def part_scores(self, patches: Tensor, training: bool = False) -> list[Tensor]:
         """Labels the patches: eq. 4.
@@ -103,20 +143,25 @@ class Pipeline:
         """Turns the scores of a part into what `paste_back` pastes: eq. 5."""
         return ops.softmax(scores, axis=-1)
 
-    def parse(self, photos: Tensor, training: bool = False) -> dict[str, Tensor]:
-        """Parses photos of one size, see `StnIcnn`."""
-        if len(photos.shape) != 4 or photos.shape[-1] != 3:
-            raise ValueError(
-                "Argument `photos` must have shape (batch, height, width, 3). "
-                f"Received: photos.shape={tuple(photos.shape)}"
-            )
-        coarse_image, source, source_frame, photo_frame = self.frame_photos(photos)
-        coarse_scores = self.coarse_scores(coarse_image, training=training)
-        theta = self.localize(coarse_scores, training=training)
-        theta = self.source_theta(theta, source_frame, ops.shape(source)[1:3])
-        part_scores = self.part_scores(self.crop(source, theta), training=training)
-        to_photo = compose_theta(photo_frame, invert_theta(source_frame))
-        theta = compose_theta(to_photo, theta)
+    def parse(
+        self, photos: Tensor, training: bool = False, cropper: Cropper | None = None
+    ) -> dict[str, Tensor]:
+        """Parses photos of one size, see `StnIcnn`.
+
+        Args:
+            photos: `(batch, height, width, 3)`, 0..255.
+            training: whether batch norm uses the statistics of the batch.
+            cropper: what places the windows; None is the localization network.
+        """
+        framed = self.frame_photos(photos)
+        coarse_scores = self.coarse_scores(framed.coarse_image, training=training)
+        if cropper is None:
+            theta = self.learned_windows(coarse_scores, framed, training=training)
+        else:
+            theta = cropper(coarse_scores, framed)
+        patches = self.crop(framed.source, theta)
+        part_scores = self.part_scores(patches, training=training)
+        theta = framed.to_photo(theta)
         probabilities = [self.probabilities(scores) for scores in part_scores]
         mask = self.paste_back(probabilities, theta, ops.shape(photos)[1:3])
         return {"mask": mask, "theta": theta, "coarse_scores": coarse_scores}

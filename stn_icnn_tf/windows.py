@@ -28,26 +28,32 @@ def part_centers(
     """Computes the centroid of each part of a label.
 
     Args:
-        mask: integer `(height, width)`, class ids.
+        mask: integer `(height, width)` or `(batch, height, width)`, class ids.
         classes: the class ids of each part.
 
     Returns:
         centers: float32 `(parts, 2)`, (x, y) in pixels; 0 for an absent part.
         present: bool `(parts,)`. An absent part HAS no centre: whoever reads
-            `centers` must look here too.
+            `centers` must look here too. Both with the batch axis of `mask`.
     """
-    height, width = ops.shape(mask)
-    ids = ops.reshape(ops.cast(mask, "int32"), (-1,))
-    ones = ops.ones((height, width), "float32")
-    xs = ones * ops.arange(width, dtype="float32")[None, :]
+    height, width = ops.shape(mask)[-2:]
+    ids = ops.reshape(ops.cast(mask, "int32"), (-1, height * width))
+    batch = ops.shape(ids)[0]
+    # Each mask counts into segments of its own.
+    ids = ids + NUM_CLASSES * ops.arange(batch, dtype="int32")[:, None]
+    ones = ops.ones((batch, height, width), "float32")
+    xs = ones * ops.arange(width, dtype="float32")
     ys = ones * ops.arange(height, dtype="float32")[:, None]
     sums = ops.stack([ops.reshape(plane, (-1,)) for plane in (ones, xs, ys)], axis=-1)
-    sums = ops.segment_sum(sums, ids, num_segments=NUM_CLASSES)
+    sums = ops.segment_sum(
+        sums, ops.reshape(ids, (-1,)), num_segments=NUM_CLASSES * batch
+    )
     membership = np.zeros((len(classes), NUM_CLASSES), "float32")
     for part, ids_of_part in enumerate(classes):
         membership[part, list(ids_of_part)] = 1.0
-    sums = ops.matmul(ops.convert_to_tensor(membership), sums)
-    return sums[:, 1:] / ops.maximum(sums[:, :1], 1.0), sums[:, 0] > 0
+    shape = (NUM_CLASSES, 3) if len(mask.shape) == 2 else (-1, NUM_CLASSES, 3)
+    sums = ops.matmul(ops.convert_to_tensor(membership), ops.reshape(sums, shape))
+    return sums[..., 1:] / ops.maximum(sums[..., :1], 1.0), sums[..., 0] > 0
 
 
 def face_ratio(centers: Tensor, present: Tensor, mean_crop: tuple) -> Tensor:
