@@ -135,7 +135,9 @@ def test_evaluating_labels_against_themselves_scores_one():
     class Oracle:
         framing = "stretch"
 
-        def __call__(self, photo):
+        learned_windows = None
+
+        def parse(self, photo, cropper):
             mask = example["segmentation_mask"][None, ..., 0]
             return {"mask": mask, "coarse_scores": tf.one_hot(mask, 9)}
 

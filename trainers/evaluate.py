@@ -1,6 +1,8 @@
-"""Scores a model on a split, at the photos' own size.
+"""Scores a model on a split, at the photos' own size; or tables such scores.
 
 python -m trainers.evaluate --model=runs/helen --dataset=helen --split=test
+python -m trainers.evaluate --model=runs/helen --cropper=centroid
+python -m trainers.evaluate --table=SCORES.json --table=MORE.json --format=latex
 """
 
 import json
@@ -11,35 +13,39 @@ import tensorflow as tf
 from absl import app, flags
 from tqdm import tqdm
 
-from stn_icnn_tf.labels import CLASS_NAMES, MERGED_CLASSES
 from stn_icnn_tf.metrics import FaceParsingScores
 from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.preprocess import decode_example
 from stn_icnn_tf.pretrained import load_model
+from trainers.croppers import CROPPERS, make_cropper
 from trainers.data import load_builder, load_split
-from trainers.flags_common import usage_errors
+from trainers.flags_common import define_scoring_flags, usage_errors
+from trainers.tables import FORMATS, format_table, score_tables
 
 FLAGS = flags.FLAGS
-
-SUMMARY = ("overall", "overall_strict", "mean_f1")
 
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    flags.DEFINE_string("model", None, "Run folder, .keras file, or shipped model.")
-    flags.DEFINE_string("dataset", "helen", "Data set, or DATASET/CONFIG.")
-    flags.DEFINE_string("data_dir", None, "TFDS data folder.")
-    flags.DEFINE_string("manual_dir", None, "Folder with the data set's download.")
-    flags.DEFINE_string("split", "test", "Split, or slice of one.")
+    define_scoring_flags()
+    flags.DEFINE_enum("cropper", "learned", CROPPERS, "What places the windows.")
     flags.DEFINE_string("json", None, "File for the scores; default: in the run.")
+    flags.DEFINE_multi_string(
+        "table", None, "File of scores to set beside the published; repeat for more."
+    )
+    flags.DEFINE_enum("format", "markdown", FORMATS, "With --table: its form.")
+    flags.DEFINE_string("output", None, "With --table: a file for it.")
 
 
-def evaluate(model: StnIcnn, dataset: tf.data.Dataset) -> dict[str, dict[str, float]]:
+def evaluate(
+    model: StnIcnn, dataset: tf.data.Dataset, cropper: str = "learned"
+) -> dict[str, dict[str, float]]:
     """Scores the pasted masks, and the coarse net alone, photo by photo.
 
     Args:
         model: the model.
         dataset: examples of a TFDS builder of this project.
+        cropper: one of `croppers.CROPPERS`.
 
     Returns:
         the scores of `metrics.scores`, under `stn_icnn` and under `coarse`: the
@@ -54,7 +60,8 @@ def evaluate(model: StnIcnn, dataset: tf.data.Dataset) -> dict[str, dict[str, fl
         autograph=False,
     )
     def parse(photo: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        outputs = model(photo[None])
+        windows = make_cropper(model, cropper, mask[None, ..., 0])
+        outputs = model.parse(photo[None], cropper=windows)
         height, width = tf.shape(photo)[0], tf.shape(photo)[1]
         coarse = upscale_coarse(
             outputs["coarse_scores"], (height, width), model.framing
@@ -84,38 +91,41 @@ def upscale_coarse(
     return scores[:, top : top + height, left : left + width]
 
 
-def format_table(results: dict[str, dict[str, float]]) -> str:
-    """Formats scores as the columns of the paper's tables, then class by class."""
-    columns = (*MERGED_CLASSES, *SUMMARY)
-    width = max(len(name) for name in results)
-    lines = [" ".join([" " * width, *(f"{c:>{max(len(c), 6)}}" for c in columns)])]
-    for name, values in results.items():
-        cells = (f"{values[c]:>{max(len(c), 6)}.3f}" for c in columns)
-        lines.append(" ".join([f"{name:<{width}}", *cells]))
-    lines += ["", f"{'class':<12} {'precision':>9} {'recall':>9} {'F1':>9}"]
-    values = results["stn_icnn"]
-    for name in CLASS_NAMES:
-        cells = (f"{values[f'{name}_{k}']:9.3f}" for k in ("precision", "recall", "f1"))
-        lines.append(" ".join([f"{name:<12}", *cells]))
-    return "\n".join(lines)
+def write_tables() -> None:
+    """Prints the tables of the files that were given, or writes them to a file."""
+    with usage_errors():
+        text = score_tables(FLAGS.table, FLAGS.format)
+    if FLAGS.output is None:
+        print(text)
+        return
+    output = pathlib.Path(FLAGS.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text + "\n", encoding="utf-8")
+    print(f"Tables: {FLAGS.output}")
 
 
 def main(argv: list[str]) -> None:
     """Runs the script."""
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    if FLAGS.table:
+        write_tables()
+        return
     with usage_errors():
         model = load_model(FLAGS.model)
         builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
         dataset = load_split(builder, FLAGS.split)
     keras.utils.set_random_seed(0)
-    results = evaluate(model, dataset)
+    results = evaluate(model, dataset, FLAGS.cropper)
+    print(f"Cropper: {FLAGS.cropper}")
     print(format_table(results))
     target = FLAGS.json
     if target is None:
         folder = pathlib.Path(FLAGS.model)
         folder = folder if folder.is_dir() else pathlib.Path()
         name = f"{FLAGS.dataset}_{FLAGS.split}".replace("/", "_")
+        if FLAGS.cropper != "learned":
+            name += f"_{FLAGS.cropper}"
         target = folder / f"scores_{name}.json"
     with open(target, "w") as file:
         json.dump(
@@ -123,6 +133,7 @@ def main(argv: list[str]) -> None:
                 "model": FLAGS.model,
                 "dataset": FLAGS.dataset,
                 "split": FLAGS.split,
+                "cropper": FLAGS.cropper,
                 "scores": results,
             },
             file,
@@ -133,5 +144,5 @@ def main(argv: list[str]) -> None:
 
 if __name__ == "__main__":
     define_flags()
-    flags.mark_flag_as_required("model")
+    flags.mark_flags_as_mutual_exclusive(["model", "table"], required=True)
     app.run(main)

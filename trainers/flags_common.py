@@ -1,9 +1,18 @@
-"""What the scripts share: turning bad values into usage errors."""
+"""What the scripts share: flags, and turning bad values into usage errors."""
 
 import contextlib
 from collections.abc import Iterator
 
-from absl import app
+from absl import app, flags
+
+
+def define_scoring_flags() -> None:
+    """Defines the flags that name a model and the photos that it is scored on."""
+    flags.DEFINE_string("model", None, "Run folder, .keras file, or shipped model.")
+    flags.DEFINE_string("dataset", "helen", "Data set, or DATASET/CONFIG.")
+    flags.DEFINE_string("data_dir", None, "TFDS data folder.")
+    flags.DEFINE_string("manual_dir", None, "Folder with the data set's download.")
+    flags.DEFINE_string("split", "test", "Split, or slice of one.")
 
 
 @contextlib.contextmanager
