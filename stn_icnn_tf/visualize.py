@@ -1,9 +1,11 @@
-"""Pictures of masks: palette PNGs and overlays. NumPy and Pillow only."""
+"""Pictures of masks and windows. NumPy and Pillow only."""
+
+from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from stn_icnn_tf.labels import PALETTE
+from stn_icnn_tf.labels import NUM_PARTS, PALETTE, PARTS
 
 
 def palette_image(mask: np.ndarray) -> Image.Image:
@@ -51,6 +53,49 @@ def overlay(image: np.ndarray, mask: np.ndarray, opacity: float = 0.35) -> np.nd
 def overlay_batch(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
     """Overlays a batch: uint8 `(batch, height, width, 3)`."""
     return np.stack([overlay(i, m) for i, m in zip(images, masks, strict=True)])
+
+
+def window_boxes(theta: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Lists the pixels that windows reach from and to.
+
+    Args:
+        theta: float `(parts, 2, 3)`, patch -> photo, without rotation.
+        size: `(height, width)` of the photo in pixels.
+
+    Returns:
+        float64 `(parts, 4)`: left, top, right, bottom, the photo's pixel positions
+        under the centres of each patch's corner pixels; they need not be inside.
+    """
+    theta = np.asarray(theta, "float64")
+    scale, center = np.stack([theta[:, 0, 0], theta[:, 1, 1]], -1), theta[..., 2]
+    extent = np.asarray(size[::-1]) - 1.0
+    corners = np.concatenate([center - scale, center + scale], axis=-1)
+    return (corners + 1.0) / 2.0 * np.tile(extent, 2)
+
+
+def outline_windows(
+    image: np.ndarray,
+    boxes: np.ndarray,
+    parts: Iterable[int] = range(NUM_PARTS),
+    width: int = 1,
+) -> np.ndarray:
+    """Draws the windows of some parts, each in the colour of its first class.
+
+    Args:
+        image: uint8 `(height, width, 3)`.
+        boxes: float `(parts, 4)`, see `window_boxes`.
+        parts: indices of the parts whose windows are drawn.
+        width: of the lines, in pixels.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
+    picture = Image.fromarray(image)
+    draw = ImageDraw.Draw(picture)
+    for part in parts:
+        box = [round(position) for position in boxes[part].tolist()]
+        draw.rectangle(box, outline=PALETTE[PARTS[part].classes[0]], width=width)
+    return np.asarray(picture)
 
 
 def contact_sheet(images: list[np.ndarray], columns: int, side: int) -> Image.Image:
