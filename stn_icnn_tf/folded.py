@@ -114,6 +114,7 @@ class FoldedIcnn(Interlinking):
         dtype: `"float32"` or `"bfloat16"`.
         against_background: whether a net of two classes gives one channel, the
             logit of the second class against background: softmax needs no more.
+        blocks: whether the finest row works on blocks; False: on pixels.
 
     Input and output are those of the net, but for that.
     """
@@ -124,12 +125,14 @@ class FoldedIcnn(Interlinking):
         size: tuple[int, int],
         dtype: str = "float32",
         against_background: bool = False,
+        blocks: bool = True,
     ) -> None:
         self.size = size
-        self.head_in_blocks = net.num_classes <= 4
+        self.in_blocks = blocks
+        self.head_in_blocks = blocks and net.num_classes <= 4
 
         def fold(unit: ConvUnit, row: int) -> FoldedConv:
-            return fold_unit(unit, dtype, None if row else size)
+            return fold_unit(unit, dtype, size if blocks and row == 0 else None)
 
         def fold_row(units: list, row: int) -> list[FoldedConv]:
             return [fold(unit, row) for unit in units]
@@ -153,18 +156,18 @@ class FoldedIcnn(Interlinking):
         )
 
     def __call__(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        logits = self.call(to_blocks(inputs))
+        logits = self.call(to_blocks(inputs) if self.in_blocks else inputs)
         return from_blocks(logits, self.size) if self.head_in_blocks else logits
 
     def head(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Runs the first conv of the head."""
-        if not self.head_in_blocks:
+        if self.in_blocks and not self.head_in_blocks:
             features = from_blocks(features, self.size)
         return self.folded_head(features)
 
     def pool_row(self, features: tf.Tensor, row: int) -> tf.Tensor:
         """Halves the features of a row, for the next coarser one."""
-        if row == 0:
+        if self.in_blocks and row == 0:
             features = from_blocks(features, self.size)
         return tf.nn.max_pool2d(features, 3, 2, "SAME")
 

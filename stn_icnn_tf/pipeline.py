@@ -52,9 +52,11 @@ class Pipeline:
             self.coarse_size, (side, side), (-padding[0], -padding[1]), (height, width)
         )[None, None]
         canvas_size = (self.canvas_size, self.canvas_size)
-        canvas = ops.image.resize(
-            photos, canvas_size, antialias=True, pad_to_aspect_ratio=True
+        after = side - height - padding[0], side - width - padding[1]
+        square = ops.pad(
+            photos, ((0, 0), (padding[0], after[0]), (padding[1], after[1]), (0, 0))
         )
+        canvas = ops.image.resize(square, canvas_size, antialias=True)
         canvas_frame = frame_theta(self.coarse_size, canvas_size, (0, 0), canvas_size)
         coarse = ops.image.resize(canvas, coarse_size, antialias=True)
         return coarse, canvas, canvas_frame[None, None], photo_frame

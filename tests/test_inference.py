@@ -123,24 +123,34 @@ def test_bfloat16_form_stays_close():
     assert np.mean(result == expected) > 0.9
 
 
-def test_inference_form_holds_no_canvas_of_scores():
-    """Nothing as large as the photo but the photo, its resizing, and the mask."""
-    model = small_model()
-    parser = InferenceModel(model)
-    side = 2048
-    function = tf.function(
-        lambda photos: parser(photos)["mask"],
-        input_signature=[tf.TensorSpec((1, side, side, 3), tf.uint8)],
-        autograph=False,
+def test_paste_back_allocates_no_canvas_of_scores():
+    """Counts the bytes that each operation really asks for."""
+    batch, side, channels = 2, 1024, 9
+    corner = make_theta(
+        np.full((batch, len(PARTS), 2), 0.1, "float32"),
+        RNG.uniform(-0.5, -0.3, (batch, len(PARTS), 2)).astype("float32"),
     )
-    graph = function.get_concrete_function().graph
-    large = [
-        tensor
-        for operation in graph.get_operations()
-        for tensor in operation.outputs
-        if tensor.shape.is_fully_defined() and tensor.shape.num_elements() >= side**2
+    with tf.Graph().as_default():
+        foreground = [tf.random.uniform((batch, 17, 17, len(p.classes))) for p in PARTS]
+        theta = tf.constant(np.array(corner))
+        mask = paste_back_by_face(foreground, theta, (side, side))
+        record = tf.compat.v1.RunMetadata()
+        options = tf.compat.v1.RunOptions(
+            trace_level=tf.compat.v1.RunOptions.FULL_TRACE
+        )
+        with tf.compat.v1.Session() as session:
+            result = session.run(mask, options=options, run_metadata=record)
+    assert result.shape == (batch, side, side) and result.any()
+    sizes = [
+        output.tensor_description.allocation_description.requested_bytes
+        for device in record.step_stats.dev_stats
+        for node in device.node_stats
+        for output in node.output
     ]
-    assert large and all(tensor.shape[-1] == 3 for tensor in large), large
+    # The masks themselves, one byte a pixel, are the largest thing there is.
+    assert max(sizes) == batch * side**2
+    # All planes and windows of all faces together, ever, take no such canvas.
+    assert sum(sizes) < batch * side**2 * channels * 4 / 4
 
 
 def test_unknown_precision_is_refused():

@@ -99,7 +99,7 @@ class Trainer:
         self.writer = tf.summary.create_file_writer(str(self.folder / "logs"))
         # No autograph: nothing to convert, and reading Keras's source through it
         # doubles the time to the first step.
-        self._train_step = tf.function(
+        self.train_step = tf.function(
             self._distributed_train_step, jit_compile=jit_compile, autograph=False
         )
         self._eval_step = tf.function(self._distributed_eval_step, autograph=False)
@@ -185,14 +185,7 @@ class Trainer:
     def _train_epoch(self, training: tf.data.Dataset, epoch: int) -> dict[str, float]:
         stage = self.stage
         steps = self._steps(training)
-        batches = training_batches(
-            training,
-            self.framing,
-            stage.augmentation,
-            stage.batch_size,
-            self.seed,
-            epoch,
-        )
+        batches = self.training_batches(training, epoch)
         sums: dict[str, float] = {}
         with tqdm(
             total=steps * stage.batch_size,
@@ -200,13 +193,14 @@ class Trainer:
             unit=" photos",
             disable=not self.show,
         ) as bar:
-            for index, batch in enumerate(self._distribute(batches, steps)):
+            for index in range(steps):
+                batch = next(batches)
                 step = epoch * steps + index
                 for network, optimizer in self.optimizers.items():
                     rate = stage.rate_at(network, step / steps)
                     optimizer.learning_rate.assign(rate)
                 key = tf.constant([self.seed, step * 1024], tf.int64)
-                losses = {k: float(v) for k, v in self._train_step(batch, key).items()}
+                losses = {k: float(v) for k, v in self.train_step(batch, key).items()}
                 if not math.isfinite(losses["loss"]):
                     raise FloatingPointError(
                         f"The loss is {losses['loss']} at step {step} of stage "
@@ -219,14 +213,21 @@ class Trainer:
                 bar.update(stage.batch_size)
         return {name: value / steps for name, value in sums.items()}
 
-    def _distribute(self, batches: tf.data.Dataset, steps: int) -> Iterator[dict]:
-        """Yields a known number of batches.
+    def training_batches(self, training: tf.data.Dataset, epoch: int) -> Iterator[dict]:
+        """Yields the distributed batches of an epoch.
 
-        Running into a distributed dataset's end to find it could take a minute.
+        Ask for as many as there are, not for the end: running into a distributed
+        dataset's end to find it could take a minute.
         """
-        iterator = iter(self.strategy.experimental_distribute_dataset(batches))
-        for _ in range(steps):
-            yield next(iterator)
+        batches = training_batches(
+            training,
+            self.framing,
+            self.stage.augmentation,
+            self.stage.batch_size,
+            self.seed,
+            epoch,
+        )
+        return iter(self.strategy.experimental_distribute_dataset(batches))
 
     def evaluate(self, dataset: tf.data.Dataset) -> dict[str, float]:
         """Scores the model as its stage is judged; exact on any number of replicas."""
@@ -234,8 +235,9 @@ class Trainer:
         batches = evaluation_batches(dataset, self.framing, batch_size)
         steps = -(-int(dataset.cardinality()) // batch_size)
         totals: dict = {}
-        for batch in self._distribute(batches, steps):
-            for name, value in self._eval_step(batch).items():
+        iterator = iter(self.strategy.experimental_distribute_dataset(batches))
+        for _ in range(steps):
+            for name, value in self._eval_step(next(iterator)).items():
                 totals[name] = totals.get(name, 0) + value.numpy()
         result = scores(totals["matrix"]) if "matrix" in totals else {}
         if "distance" in totals:

@@ -1,0 +1,1 @@
+"""Benchmarks: a script a question. Run as `python -m benchmarks.NAME`."""

@@ -1,0 +1,68 @@
+"""Does the cost grow with the face or with the photo?
+
+python -m benchmarks.photo_size --model=runs/helen --output=photo_size.json
+"""
+
+import json
+import pathlib
+
+import tensorflow as tf
+from absl import app, flags
+
+from stn_icnn_tf.inference import InferenceModel
+from stn_icnn_tf.pretrained import load_model
+from trainers.flags_common import usage_errors
+from trainers.timing import machine, time_in_turn
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the flags: only when run, so that scripts can be imported together."""
+    flags.DEFINE_string("model", None, "Run folder, .keras file, or shipped model.")
+    flags.DEFINE_string("output", "photo_size.json", "File for the record.")
+    flags.DEFINE_multi_integer("size", [512, 1024, 2048, 4096], "Sides in pixels.")
+    flags.DEFINE_integer("runs", 7, "Rounds that count.", 2)
+
+
+def main(argv: list[str]) -> None:
+    """Runs the script."""
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    with usage_errors():
+        model = InferenceModel(load_model(FLAGS.model))
+
+    def compile_(step: object) -> tf.types.experimental.PolymorphicFunction:
+        spec = tf.TensorSpec((1, None, None, 3), tf.uint8)
+        return tf.function(step, input_signature=[spec], autograph=False)
+
+    # What any parser must do: read every pixel once, and give back as many.
+    steps = {
+        "whole": compile_(lambda photo: model(photo)["mask"]),
+        "resize": compile_(lambda photo: model.frame_photos(photo)[:2]),
+        "mask": compile_(lambda photo: tf.zeros_like(photo[..., 0])),
+    }
+    functions = {}
+    for size in FLAGS.size:
+        photo = tf.cast(
+            tf.random.stateless_uniform((1, size, size, 3), (0, 0), 0, 256, tf.int32),
+            tf.uint8,
+        )
+        for name, step in steps.items():
+            functions[f"{name} {size}"] = lambda step=step, photo=photo: step(photo)
+    timings = time_in_turn(functions, FLAGS.runs)
+    record: dict = {"machine": machine(), "model": FLAGS.model, "sizes": {}}
+    print(f"{'side':>6}{'whole':>9}{'resize':>9}{'mask':>9}{'rest':>9}   ms a photo")
+    for size in FLAGS.size:
+        row = {name: 1000.0 * timings[f"{name} {size}"].median for name in steps}
+        row["rest"] = row["whole"] - row["resize"] - row["mask"]
+        record["sizes"][size] = row
+        print(f"{size:>6}" + "".join(f"{value:9.1f}" for value in row.values()))
+    pathlib.Path(FLAGS.output).write_text(json.dumps(record, indent=1))
+    print(f"Record: {FLAGS.output}")
+
+
+if __name__ == "__main__":
+    define_flags()
+    flags.mark_flag_as_required("model")
+    app.run(main)

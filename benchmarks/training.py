@@ -1,0 +1,143 @@
+"""How fast does each stage train, in how much memory, and is the input fast enough?
+
+python -m benchmarks.training --dataset=helen --output=training.json
+
+Every stage and precision has a process of its own, so that peak memory is its own.
+"""
+
+import json
+import pathlib
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+import keras
+import tensorflow as tf
+from absl import app, flags
+
+from stn_icnn_tf.model import StnIcnn
+from trainers.data import load_builder, load_split
+from trainers.loop import Trainer
+from trainers.schedules import get_schedule
+from trainers.stages import STAGE_NAMES
+from trainers.timing import Timing, machine, matrix_product, time_in_turn
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the flags: only when run, so that scripts can be imported together."""
+    flags.DEFINE_string("dataset", "synthetic_faces", "Data set, or DATASET/CONFIG.")
+    flags.DEFINE_string("data_dir", None, "TFDS data folder.")
+    flags.DEFINE_string("output", "training.json", "File for the record.")
+    flags.DEFINE_multi_enum(
+        "precision", ["float32", "mixed_bfloat16"], ["float32", "mixed_bfloat16"], ""
+    )
+    flags.DEFINE_multi_enum("stage", list(STAGE_NAMES), list(STAGE_NAMES), "")
+    flags.DEFINE_integer("runs", 10, "Steps that count.", 2)
+    flags.DEFINE_bool("jit_compile", False, "Whether XLA compiles the step.")
+    flags.DEFINE_bool("child", False, "Measure here; set by the script itself.")
+
+
+def measure(stage_name: str, precision: str, folder: str) -> dict[str, float]:
+    """Measures one stage in one precision.
+
+    Returns:
+        `step_ms` a photo with its quartiles, `photos_per_second` of the step alone,
+        `input_photos_per_second` of the input alone, `first_step_s` with tracing,
+        `peak_memory_mb` of the process, `of_ceiling`: the step's multiple of a
+        4096 matrix product in float32, a photo.
+    """
+    stage = {stage.name: stage for stage in get_schedule("cpu")}[stage_name]
+    builder = load_builder(FLAGS.dataset, FLAGS.data_dir)
+    training = load_split(builder, "train")
+    strategy = tf.distribute.MirroredStrategy()
+    with strategy.scope():
+        model = StnIcnn(dtype=precision)
+    trainer = Trainer(
+        model, stage, strategy, folder, jit_compile=FLAGS.jit_compile, show=False
+    )
+    batches = iter(trainer.training_batches(training, epoch=0))
+    batch = next(batches)
+    key = tf.constant([0, 0], tf.int64)
+    start = time.perf_counter()
+    float(trainer.train_step(batch, key)["loss"])
+    first = time.perf_counter() - start
+    product = matrix_product("float32")
+    timings = time_in_turn(
+        {"step": lambda: trainer.train_step(batch, key)["loss"], "ceiling": product},
+        FLAGS.runs,
+    )
+    # Alone, as the step was: the two share the processor when they run together.
+    count, start = 0, time.perf_counter()
+    for _ in range(20):
+        next(batches)
+        count += stage.batch_size
+    input_seconds = time.perf_counter() - start
+    step: Timing = timings["step"]
+    per_photo = 1000.0 / stage.batch_size
+    return {
+        "step_ms": step.median * per_photo,
+        "low_ms": step.spread[0] * per_photo,
+        "high_ms": step.spread[1] * per_photo,
+        "photos_per_second": stage.batch_size / step.median,
+        "input_photos_per_second": count / input_seconds,
+        "first_step_s": first,
+        "of_ceiling": step.median / stage.batch_size / timings["ceiling"].median,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def main(argv: list[str]) -> None:
+    """Runs the script."""
+    if FLAGS.child:
+        keras.utils.set_random_seed(0)
+        print(json.dumps(measure(FLAGS.stage[0], FLAGS.precision[0], FLAGS.output)))
+        return
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    load_builder(FLAGS.dataset, FLAGS.data_dir)  # Build it once, if need be.
+    record: dict = {"machine": machine(), "dataset": FLAGS.dataset, "stages": {}}
+    print(f"{'':<32}{'ms a photo':>18}{'photos/s':>10}{'input/s':>9}{'peak MB':>9}")
+    for stage in FLAGS.stage:
+        for precision in FLAGS.precision:
+            row = _run_child(stage, precision)
+            record["stages"][f"{stage} {precision}"] = row
+            spread = f"{row['step_ms']:.1f} ({row['low_ms']:.1f}-{row['high_ms']:.1f})"
+            print(
+                f"{stage + ' ' + precision:<32}{spread:>18}"
+                f"{row['photos_per_second']:10.1f}"
+                f"{row['input_photos_per_second']:9.0f}{row['peak_memory_mb']:9.0f}",
+                flush=True,
+            )
+    pathlib.Path(FLAGS.output).write_text(json.dumps(record, indent=1))
+    print(f"Record: {FLAGS.output}")
+
+
+def _run_child(stage: str, precision: str) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = [
+            "--child",
+            f"--stage={stage}",
+            f"--precision={precision}",
+            f"--dataset={FLAGS.dataset}",
+            f"--runs={FLAGS.runs}",
+            f"--output={folder}",
+            f"--jit_compile={FLAGS.jit_compile}",
+        ]
+        if FLAGS.data_dir:
+            arguments.append(f"--data_dir={FLAGS.data_dir}")
+        result = subprocess.run(
+            [sys.executable, "-m", "benchmarks.training", *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

@@ -1,0 +1,168 @@
+"""How fast a model parses photos here, against what the machine can do at best.
+
+python -m trainers.benchmark --model=runs/helen --output=benchmark
+"""
+
+import json
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+
+from stn_icnn_tf.icnn import InterlinkedCNN
+from stn_icnn_tf.inference import PRECISIONS, InferenceModel
+from stn_icnn_tf.model import StnIcnn
+from stn_icnn_tf.pretrained import load_model
+from trainers.flags_common import usage_errors
+from trainers.timing import Timing, machine, matrix_product, time_in_turn
+
+FLAGS = flags.FLAGS
+
+CEILING_SIDE = 4096
+
+
+def define_flags() -> None:
+    """Defines the flags: only when run, so that scripts can be imported together."""
+    flags.DEFINE_string("model", None, "Run folder, .keras file, or shipped model.")
+    flags.DEFINE_string("output", "benchmark", "Folder for the JSON and the picture.")
+    flags.DEFINE_multi_integer("batch", [1, 8], "Photos a call; may be repeated.")
+    flags.DEFINE_integer("size", 512, "Side of the photos in pixels.", 16)
+    flags.DEFINE_integer("runs", 10, "Rounds that count.", 2)
+    flags.DEFINE_bool("jit_compile", False, "Whether XLA compiles every form.")
+
+
+def icnn_multiply_adds(net: InterlinkedCNN, side: int) -> int:
+    """Counts the multiply-adds of an iCNN on a square picture, as the paper has it.
+
+    That is with every conv over the whole concatenation at its own size, as
+    `InterlinkedCNN` was before any rewriting: the work that forms are held to.
+    """
+    units = [*enumerate(net.input_units), *enumerate(net.integrations), (0, net.head)]
+    for interlink in net.interlinks:
+        units += [(row, unit) for row, pair in enumerate(interlink) for unit in pair]
+    convs = [(row, unit.kernel) for row, unit in units]
+    convs += [(0, net.head_conv.kernel), (0, net.logits.kernel)]
+    return sum(
+        int(np.prod(kernel.shape)) * (-(-side // 2**row)) ** 2 for row, kernel in convs
+    )
+
+
+def multiply_adds(model: StnIcnn) -> int:
+    """Counts the multiply-adds that the networks of a model spend on a face."""
+    count = icnn_multiply_adds(model.coarse, model.coarse_size)
+    for name, net in model.part_nets.items():
+        parts = 2 if name in ("brow", "eye") else 1
+        count += parts * icnn_multiply_adds(net, model.patch_size)
+    side = model.coarse_size
+    for pair in model.localization.convs:
+        count += sum(int(np.prod(unit.kernel.shape)) * side**2 for unit in pair)
+        side = -(-side // 2)
+    return count
+
+
+def time_forms(
+    model: StnIcnn, batch: int, size: int, runs: int, jit_compile: bool = False
+) -> dict[str, Timing]:
+    """Times the Keras model, its inference forms and the ceilings in one run.
+
+    Args:
+        model: the model.
+        batch: photos a call.
+        size: side of the photos in pixels.
+        runs: rounds that count.
+        jit_compile: whether XLA compiles the forms.
+
+    Returns:
+        `keras`, `float32`, `bfloat16`: one call each; `ceiling float32`, `ceiling
+        bfloat16`: one matrix product.
+    """
+    photos = tf.cast(
+        tf.random.stateless_uniform((batch, size, size, 3), (0, 0), 0, 256, tf.int32),
+        tf.uint8,
+    )
+    parsers = {"keras": model, **{p: InferenceModel(model, p) for p in PRECISIONS}}
+    functions = {}
+    for name, parser in parsers.items():
+        function = tf.function(
+            lambda photos, parser=parser: parser(photos)["mask"],
+            jit_compile=jit_compile,
+            autograph=False,
+            # XLA wants to know every size.
+            input_signature=[
+                tf.TensorSpec(
+                    photos.shape if jit_compile else (None, None, None, 3), tf.uint8
+                )
+            ],
+        )
+        functions[name] = lambda function=function: function(photos)
+    for precision in PRECISIONS:
+        functions[f"ceiling {precision}"] = matrix_product(precision, CEILING_SIDE)
+    return time_in_turn(functions, runs)
+
+
+def summarize(model: StnIcnn, batch: int, timings: dict[str, Timing]) -> dict:
+    """Brings timings to milliseconds a face and to ratios.
+
+    Returns:
+        name -> `ms` a face, `low`, `high` (quartiles), `of_keras`: its part of the
+        Keras model's time; `of_ceiling`: its multiple of the time that the networks'
+        multiply-adds would take at the rate of the matrix product in the same
+        precision (of the Keras model: float32).
+    """
+    share = multiply_adds(model) / CEILING_SIDE**3
+    rows = {}
+    for name, timing in timings.items():
+        precision = name.rpartition(" ")[2]
+        ceiling = timings[
+            f"ceiling {precision if precision in PRECISIONS else 'float32'}"
+        ]
+        scale = 1000.0 * share if name.startswith("ceiling") else 1000.0 / batch
+        row = {"ms": timing.median * scale}
+        row["low"], row["high"] = (quartile * scale for quartile in timing.spread)
+        row["of_keras"] = row["ms"] / (1000.0 * timings["keras"].median / batch)
+        row["of_ceiling"] = row["ms"] / (1000.0 * share * ceiling.median)
+        rows[name] = row
+    return rows
+
+
+def format_rows(rows: dict) -> str:
+    """Formats what `summarize` returns."""
+    columns = ("ms", "low", "high", "of_keras", "of_ceiling")
+    lines = [f"{'':<18}" + "".join(f"{column:>12}" for column in columns)]
+    for name, row in rows.items():
+        lines.append(f"{name:<18}" + "".join(f"{row[c]:12.2f}" for c in columns))
+    return "\n".join(lines)
+
+
+def main(argv: list[str]) -> None:
+    """Runs the script."""
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    with usage_errors():
+        model = load_model(FLAGS.model)
+    record: dict = {
+        "machine": machine(),
+        "model": FLAGS.model,
+        "size": FLAGS.size,
+        "jit_compile": FLAGS.jit_compile,
+        "multiply_adds": multiply_adds(model),
+        "batches": {},
+    }
+    print(json.dumps(record["machine"]))
+    for batch in FLAGS.batch:
+        timings = time_forms(model, batch, FLAGS.size, FLAGS.runs, FLAGS.jit_compile)
+        rows = summarize(model, batch, timings)
+        record["batches"][batch] = rows
+        print(f"\n{FLAGS.size} x {FLAGS.size}, batch {batch}, ms a face")
+        print(format_rows(rows))
+    folder = pathlib.Path(FLAGS.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "benchmark.json").write_text(json.dumps(record, indent=1))
+    print(f"\nRecord: {folder / 'benchmark.json'}")
+
+
+if __name__ == "__main__":
+    define_flags()
+    flags.mark_flag_as_required("model")
+    app.run(main)
