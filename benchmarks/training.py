@@ -20,7 +20,8 @@ from absl import app, flags
 from stn_icnn_tf.model import StnIcnn
 from trainers.data import load_builder, load_split
 from trainers.loop import Trainer
-from trainers.stages import STAGE_NAMES, get_schedule
+from trainers.schedules import get_schedule
+from trainers.stages import STAGE_NAMES
 from trainers.timing import Timing, machine, matrix_product, time_in_turn
 
 FLAGS = flags.FLAGS

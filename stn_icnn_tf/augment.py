@@ -7,23 +7,43 @@ import tensorflow as tf
 
 from stn_icnn_tf.labels import MIRRORED_CLASSES
 
+# The paper's operations, in the order of `chosen_operations`.
+OPERATIONS = ("rotation", "shift", "scale", "noise")
+DRAWS = ("independent", "counted")
+
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
     """Ranges of the random operations.
 
-    The first four are the paper's; each is done with `probability`. Mirroring
-    (with probability 1/2) and colour are ours.
+    The first four, `OPERATIONS`, are the paper's. Mirroring (with probability
+    1/2) and colour are ours.
 
     Attributes:
         rotation: largest angle, degrees, either way.
         shift: largest shift, as a part of width and height, either way.
-        scale: `(smallest, largest)` factor; above 1 enlarges.
+        scale: `(smallest, largest)` factor, drawn evenly in its logarithm; above
+            1 enlarges.
         noise: largest standard deviation of Gaussian noise, in 0..255.
         color: largest relative change of brightness; contrast and colour cast
             change by half of it.
         mirror: whether photos are mirrored left to right.
-        probability: of each operation.
+        probability: of each operation, if `operations` is `"independent"`.
+        operations: how the paper's operations are drawn. `"independent"`: each
+            with `probability`. `"counted"`, the paper's: first how many, 1 to 4
+            alike, then which. (The paper's example does k on the k-th of four
+            variants: the same shares.)
+        alone: ranges of `shift` and `scale` where `"counted"` draws one
+            operation alone; None: the same.
+        variants: examples that a photo gives in an epoch. With 1, the photo is
+            augmented; with more, the first is the photo as it is (the paper
+            has 5).
+
+    Raises:
+        ValueError: if an attribute is none of these.
+
+    Reference:
+        STN-iCNN section 2.5.1.
     """
 
     rotation: float = 15.0
@@ -33,6 +53,9 @@ class Augmentation:
     color: float = 0.0
     mirror: bool = False
     probability: float = 0.5
+    operations: str = "independent"
+    alone: "Augmentation | None" = None
+    variants: int = 1
 
     def __post_init__(self) -> None:
         if not 0 < self.scale[0] <= self.scale[1]:
@@ -45,10 +68,71 @@ class Augmentation:
                 "Argument `probability` must be in 0..1. "
                 f"Received: probability={self.probability}"
             )
+        if self.operations not in DRAWS:
+            raise ValueError(
+                f"Argument `operations` must be one of {DRAWS}. "
+                f"Received: operations={self.operations}"
+            )
+        if self.alone is not None and self.operations != "counted":
+            raise ValueError(
+                'Argument `alone` must be None unless `operations` is "counted". '
+                f"Received: operations={self.operations}, alone={self.alone}"
+            )
+        if self.variants < 1:
+            raise ValueError(
+                "Argument `variants` must be at least 1. "
+                f"Received: variants={self.variants}"
+            )
+
+
+_PAPER = {"operations": "counted", "variants": 5}
+_HELEN_ALONE = Augmentation(rotation=15.0, shift=0.3, scale=(0.8, 1.5), **_PAPER)
+_HELEN_COMBINED = Augmentation(rotation=15.0, shift=0.1, scale=(0.9, 1.2), **_PAPER)
+
+# name -> augmentation. `ours` is that of our own schedules; the rest are the
+# paper's way with the ranges of the published model. On HELEN these are wider for
+# an operation alone than for several combined: `helen` tells the two apart. The
+# strength of the noise is ours: it is not printed.
+AUGMENTATIONS = {
+    "ours": Augmentation(
+        rotation=20.0, shift=0.1, scale=(0.8, 1.3), noise=8.0, color=0.3, mirror=True
+    ),
+    "helen": dataclasses.replace(_HELEN_COMBINED, alone=_HELEN_ALONE),
+    "helen_combined": _HELEN_COMBINED,
+    "helen_alone": _HELEN_ALONE,
+    "celebamask_hq": Augmentation(rotation=17.0, shift=0.1, scale=(0.6, 1.1), **_PAPER),
+}
 
 
 def _uniform(seed: tf.Tensor, count: int, low: float, high: float) -> tf.Tensor:
     return tf.random.stateless_uniform((count,), seed, low, high)
+
+
+def chosen_operations(augmentation: Augmentation, seed: tf.Tensor) -> tf.Tensor:
+    """Draws which of `OPERATIONS` one augmented photo undergoes.
+
+    Args:
+        augmentation: says how they are drawn.
+        seed: integer `(2,)`.
+
+    Returns:
+        bool `(4,)`.
+    """
+    if augmentation.operations == "counted":
+        draw = _uniform(seed + 4, 1 + len(OPERATIONS), 0.0, 1.0)
+        count = 1 + tf.cast(draw[0] * len(OPERATIONS), tf.int32)
+        # The places of even draws in their order: a permutation, all alike.
+        places = tf.argsort(tf.argsort(draw[1:]))
+        return places < count
+    warps = _uniform(seed + 1, 4, 0.0, 1.0)[:3]
+    noise = tf.abs(_uniform(seed + 2, 8, -1.0, 1.0)[6:7])
+    return tf.concat([warps, noise], axis=0) < augmentation.probability
+
+
+def _log_scale_range(augmentation: Augmentation) -> tuple[float, float]:
+    """Returns the smallest log of the scale, and the width of its range."""
+    smallest, largest = (math.log(factor) for factor in augmentation.scale)
+    return smallest, largest - smallest
 
 
 def random_warp(
@@ -68,14 +152,20 @@ def random_warp(
     """
     height, width = (tf.cast(number, tf.float32) for number in size)
     draw = tf.unstack(_uniform(seed, 5, -1.0, 1.0))
-    coins = tf.unstack(_uniform(seed + 1, 4, 0.0, 1.0))
-    chosen = [tf.cast(coin < augmentation.probability, tf.float32) for coin in coins]
+    operations = tf.cast(chosen_operations(augmentation, seed), tf.float32)
+    chosen = tf.unstack(operations)
+    alone = tf.reduce_sum(operations) == 1.0
+    wide = augmentation.alone or augmentation
 
     angle = draw[0] * chosen[0] * math.radians(augmentation.rotation)
-    shift_x = draw[1] * chosen[1] * augmentation.shift * width
-    shift_y = draw[2] * chosen[1] * augmentation.shift * height
-    smallest, largest = (math.log(factor) for factor in augmentation.scale)
-    log_scale = smallest + (draw[3] + 1.0) / 2.0 * (largest - smallest)
+    shift = tf.where(alone, float(wide.shift), float(augmentation.shift))
+    shift_x = draw[1] * chosen[1] * shift * width
+    shift_y = draw[2] * chosen[1] * shift * height
+    smallest, span = (
+        tf.where(alone, *pair)
+        for pair in zip(_log_scale_range(wide), _log_scale_range(augmentation))
+    )
+    log_scale = smallest + (draw[3] + 1.0) / 2.0 * span
     shrink = tf.exp(-log_scale * chosen[2])
     mirrored = tf.logical_and(augmentation.mirror, draw[4] < 0.0)
     side = tf.where(mirrored, -1.0, 1.0)
@@ -156,7 +246,7 @@ def random_pixels(
         # One photo in ten loses its colour.
         image = tf.where(draw[5] > 0.8, gray + tf.zeros_like(image), image)
     if augmentation.noise:
-        noisy = tf.abs(draw[6]) < augmentation.probability
+        noisy = chosen_operations(augmentation, seed)[3]
 
         def add_noise() -> tf.Tensor:
             deviation = augmentation.noise * tf.abs(draw[7])

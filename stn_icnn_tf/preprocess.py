@@ -152,6 +152,13 @@ def frame_example(
     }
 
 
+def examples_per_epoch(
+    dataset: tf.data.Dataset, augmentation: Augmentation | None
+) -> int:
+    """Counts the examples, variants included, that a dataset gives in an epoch."""
+    return int(dataset.cardinality()) * (augmentation.variants if augmentation else 1)
+
+
 def training_batches(
     dataset: tf.data.Dataset,
     framing: Framing,
@@ -166,9 +173,9 @@ def training_batches(
     the uninterrupted one would have seen.
 
     Args:
-        dataset: examples of a TFDS builder of this project.
+        dataset: examples of a TFDS builder of this project, their number known.
         framing: the sizes.
-        augmentation: ranges, or None.
+        augmentation: ranges, and how many variants a photo gives; or None.
         batch_size: examples a batch, over all replicas.
         seed: of the run.
         epoch: number of the epoch, counted over the whole run.
@@ -176,15 +183,35 @@ def training_batches(
     Returns:
         a dataset of batched dicts, see `frame_example`.
     """
+    variants = augmentation.variants if augmentation else 1
 
-    def prepare(index: tf.Tensor, example: dict) -> dict:
+    def make_variants(example: dict) -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensors(example).repeat(variants).enumerate()
+
+    def prepare(index: tf.Tensor, numbered: tuple[tf.Tensor, dict]) -> dict:
+        variant, example = numbered
         # Steps of 10 leave room for the draws that one example makes of its key.
         number = (epoch * 1_000_000 + index) * 10
         key = tf.stack([tf.constant(seed, tf.int64), number])
-        return frame_example(example, framing, augmentation, key)
 
+        def augmented() -> dict:
+            return frame_example(example, framing, augmentation, key)
+
+        if variants == 1:
+            return augmented()
+        return tf.cond(variant == 0, lambda: frame_example(example, framing), augmented)
+
+    # The variants of a photo share its bytes, so the buffer may hold them all.
     return (
-        dataset.shuffle(2048, seed=seed * 1000 + epoch, reshuffle_each_iteration=False)
+        dataset.flat_map(make_variants)
+        .apply(
+            tf.data.experimental.assert_cardinality(
+                examples_per_epoch(dataset, augmentation)
+            )
+        )
+        .shuffle(
+            2048 * variants, seed=seed * 1000 + epoch, reshuffle_each_iteration=False
+        )
         .enumerate()
         .map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .batch(batch_size, drop_remainder=True)

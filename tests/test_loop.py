@@ -1,13 +1,15 @@
+import dataclasses
 import json
 
 import keras
 import numpy as np
 import pytest
 
-from stn_icnn_tf.augment import Augmentation
+from stn_icnn_tf.augment import AUGMENTATIONS, Augmentation
 from tests.helpers import faces, mirrored, small_model
 from trainers.loop import Trainer, network_variables
-from trainers.stages import SCHEDULES, Stage, get_schedule
+from trainers.schedules import SCHEDULES, get_schedule
+from trainers.stages import Stage
 
 ONE = ["CPU:0"]
 TWO = ["CPU:0", "CPU:1"]
@@ -44,9 +46,11 @@ def test_two_replicas_give_one_replicas_numbers(tmp_path):
 
 
 def test_resume_equals_the_uninterrupted_run(tmp_path):
-    whole = train(tmp_path / "whole", coarse_stage(2))
-    train(tmp_path / "cut", coarse_stage(1))
-    resumed = train(tmp_path / "cut", coarse_stage(2))
+    augmentation = dataclasses.replace(AUGMENTATIONS["helen"], variants=2)
+    kwargs = {"augmentation": augmentation}
+    whole = train(tmp_path / "whole", coarse_stage(2, **kwargs))
+    train(tmp_path / "cut", coarse_stage(1, **kwargs))
+    resumed = train(tmp_path / "cut", coarse_stage(2, **kwargs))
     assert history(tmp_path / "whole") == history(tmp_path / "cut")
     for a, b in zip(whole.weights, resumed.weights, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
@@ -112,6 +116,17 @@ def test_too_few_photos_and_uneven_batches_are_named(tmp_path):
     trainer = Trainer(model, coarse_stage(), strategy, tmp_path, show=False)
     with pytest.raises(ValueError, match="`training`.*2 photos"):
         trainer.fit(faces(2), faces(1))
+
+
+def test_variants_are_steps(tmp_path):
+    strategy = mirrored(ONE)
+    with strategy.scope():
+        model = small_model()
+    stage = coarse_stage(augmentation=AUGMENTATIONS["helen"])
+    trainer = Trainer(model, stage, strategy, tmp_path, show=False)
+    trainer.fit(faces(2), faces(1))
+    # Fewer photos than a batch of 4 holds, but 10 examples.
+    assert trainer.optimizers["coarse"].iterations.numpy() == 2
 
 
 def test_schedules_and_overrides():

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.augment import Augmentation, random_pixels, random_warp, warp
+from stn_icnn_tf.augment import (
+    AUGMENTATIONS,
+    Augmentation,
+    random_pixels,
+    random_warp,
+    warp,
+)
 from stn_icnn_tf.geometry import affine_grid, grid_sample
 from stn_icnn_tf.labels import MIRRORED_CLASSES
 from stn_icnn_tf.preprocess import (
@@ -126,6 +132,35 @@ def test_batches_depend_on_seed_and_epoch_alone():
     np.testing.assert_array_equal(once, first_images(0, 0))
     assert np.any(once != first_images(1, 0))
     assert np.any(once != first_images(0, 1))
+
+
+def test_photo_gives_itself_and_four_variants_an_epoch():
+    photos = faces(4)
+    plain = [frame_example(photo, FRAMING) for photo in photos]
+
+    def epoch(seed, number):
+        batches = training_batches(
+            photos, FRAMING, AUGMENTATIONS["helen"], 10, seed, number
+        )
+        assert int(batches.cardinality()) == 2  # 4 photos, 5 variants, by 10.
+        batches = list(batches)
+        assert len(batches) == 2
+        return {k: np.concatenate([b[k] for b in batches]) for k in batches[0]}
+
+    examples = epoch(0, 0)
+    places = []
+    for one in plain:
+        same = [np.array_equal(one["image"], image) for image in examples["image"]]
+        assert sum(same) == 1
+        (place,) = np.flatnonzero(same)
+        np.testing.assert_array_equal(one["mask"], examples["mask"][place])
+        np.testing.assert_array_equal(one["frame"], examples["frame"][place])
+        places.append(place)
+    assert len(np.unique(examples["image"], axis=0)) == 20
+    assert places != [0, 5, 10, 15]  # Shuffled.
+    np.testing.assert_array_equal(examples["image"], epoch(0, 0)["image"])
+    assert np.any(examples["image"] != epoch(0, 1)["image"])
+    assert np.any(examples["image"] != epoch(1, 0)["image"])
 
 
 def test_evaluation_sees_every_photo_once_and_fills_the_last_batch():

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from stn_icnn_tf.geometry import frame_theta
+from stn_icnn_tf.cropper import LearnedCrop
+from stn_icnn_tf.geometry import affine_grid, frame_theta, to_pixels
 from stn_icnn_tf.localization import MEAN_CROP
 from stn_icnn_tf.windows import face_ratio, part_centers, target_theta, window_theta
 
@@ -45,3 +46,33 @@ def test_target_theta_is_in_the_coarse_frame():
     back = np.array(window_theta(theta, frame, (64, 64), 17, "fixed"))
     np.testing.assert_allclose(back[0, :, :, 2], 0.25, rtol=1e-5)
     np.testing.assert_allclose(back[0, :, 0, 0], 16 / 63, rtol=1e-5)
+
+
+@pytest.mark.parametrize("patch_size", [17, 21, 16, 20])
+def test_odd_fixed_patches_are_slices_and_even_ones_are_not(patch_size):
+    # Section 3.3: with odd sizes the crop is that of the baseline, whose cropper
+    # slices pixels around a centre in whole pixels.
+    rng = np.random.default_rng(0)
+    height, width = 60, 75
+    image = rng.integers(0, 256, (1, height, width, 3)).astype("float32")
+    middle = rng.integers(12, 48, (6, 2))  # (x, y)
+    centers = (2.0 * middle / [width - 1, height - 1] - 1.0)[None].astype("float32")
+    frame = np.array(frame_theta(32, (height, width), (0, 0), (height, width)))
+    frame = frame[None, None]
+    theta = target_theta(centers, EVERY, frame, MEAN_CROP, "fixed")
+    theta = window_theta(theta, frame, (height, width), patch_size, "fixed")
+    patches = np.array(LearnedCrop(patch_size)(image, theta))[0]
+    first = middle - patch_size // 2
+    slices = np.stack(
+        [image[0, y : y + patch_size, x : x + patch_size] for x, y in first]
+    )
+    grid = np.array(affine_grid(theta, (patch_size, patch_size)))
+    pixels = to_pixels(grid, np.array([width, height], "float32"))
+    off = np.abs(pixels - np.round(pixels))
+    if patch_size % 2:
+        assert np.max(off) < 1e-4
+        np.testing.assert_array_equal(patches, slices)
+    else:
+        # Every point is half a pixel off: the mean of four, not any one of them.
+        assert np.min(off) > 0.49
+        assert np.mean(np.abs(patches - slices)) > 10

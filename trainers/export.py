@@ -6,6 +6,7 @@ python -m trainers.export --model=runs/helen --output=serving/face_parser
 from absl import app, flags
 
 from stn_icnn_tf.export import export_saved_model
+from stn_icnn_tf.inference import PRECISIONS
 from stn_icnn_tf.pretrained import load_model
 from trainers.flags_common import usage_errors
 
@@ -17,6 +18,9 @@ def define_flags() -> None:
     flags.DEFINE_string("model", None, "Run folder, .keras file, or shipped model.")
     flags.DEFINE_string("output", None, "Folder of the served model.")
     flags.DEFINE_integer("version", 1, "Version folder to write.")
+    flags.DEFINE_enum(
+        "precision", "float32", PRECISIONS, "Arithmetic of the networks when serving."
+    )
 
 
 def main(argv: list[str]) -> None:
@@ -25,7 +29,7 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}")
     with usage_errors():
         folder = export_saved_model(
-            load_model(FLAGS.model), FLAGS.output, FLAGS.version
+            load_model(FLAGS.model), FLAGS.output, FLAGS.version, FLAGS.precision
         )
     print(f"SavedModel: {folder / 'saved_model.pb'}")
 

@@ -10,7 +10,12 @@ from tqdm import tqdm
 
 from stn_icnn_tf.metrics import scores
 from stn_icnn_tf.model import StnIcnn
-from stn_icnn_tf.preprocess import Framing, evaluation_batches, training_batches
+from stn_icnn_tf.preprocess import (
+    Framing,
+    evaluation_batches,
+    examples_per_epoch,
+    training_batches,
+)
 from stn_icnn_tf.visualize import overlay_batch
 from trainers.objectives import stage_counts, stage_losses
 from trainers.optimizer import FusedAdam
@@ -152,7 +157,7 @@ class Trainer:
             FloatingPointError: if the loss of a step is not finite.
             ValueError: if there are fewer photos than a batch holds.
         """
-        if int(training.cardinality()) < self.stage.batch_size:
+        if self._steps(training) == 0:
             raise ValueError(
                 f"Argument `training` must hold at least a batch of "
                 f"{self.stage.batch_size} photos. Received: "
@@ -173,9 +178,13 @@ class Trainer:
             self.model.load_weights(self.folder / "best.weights.h5")
         return result
 
+    def _steps(self, training: tf.data.Dataset) -> int:
+        examples = examples_per_epoch(training, self.stage.augmentation)
+        return examples // self.stage.batch_size
+
     def _train_epoch(self, training: tf.data.Dataset, epoch: int) -> dict[str, float]:
         stage = self.stage
-        steps = int(training.cardinality()) // stage.batch_size
+        steps = self._steps(training)
         batches = self.training_batches(training, epoch)
         sums: dict[str, float] = {}
         with tqdm(

@@ -1,5 +1,7 @@
 """What each stage minimises, and what it is judged by."""
 
+import math
+
 import tensorflow as tf
 
 from stn_icnn_tf.cropper import paste_back
@@ -15,7 +17,7 @@ from stn_icnn_tf.losses import (
 from stn_icnn_tf.metrics import confusion_matrix
 from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.windows import target_theta
-from trainers.stages import NETWORKS, Stage
+from trainers.stages import NETWORKS, Jitter, Stage
 
 Batch = dict[str, tf.Tensor]
 
@@ -31,18 +33,28 @@ def true_theta(model: StnIcnn, batch: Batch) -> tf.Tensor:
     )
 
 
-def jitter_theta(theta: tf.Tensor, jitter: float, key: tf.Tensor) -> tf.Tensor:
+def jitter_theta(
+    theta: tf.Tensor, jitter: float | tuple[Jitter, ...], key: tf.Tensor
+) -> tf.Tensor:
     """Moves and resizes windows at random.
 
     Args:
-        theta: float `(batch, parts, 2, 3)`.
-        jitter: largest move, as a part of the window's side, and largest change
-            of the log of its side.
+        theta: float `(batch, parts, 2, 3)`, patch -> any frame.
+        jitter: see `Stage`.
         key: integer `(2,)`, the random seed.
+
+    Returns:
+        float `(batch, parts, 2, 3)`, patch -> the same frame.
     """
+    if isinstance(jitter, tuple):
+        # Rows: log of the side, x, y. What is enlarged fills a smaller window.
+        low = [(-math.log(j.scale[1]), -j.shift, -j.shift) for j in jitter]
+        high = [(-math.log(j.scale[0]), j.shift, j.shift) for j in jitter]
+    else:
+        low, high = -jitter, jitter
     scale = tf.linalg.diag_part(theta[..., :2])
     draw = tf.random.stateless_uniform(
-        tf.concat([tf.shape(theta)[:2], [3]], axis=0), key, -jitter, jitter
+        tf.concat([tf.shape(theta)[:2], [3]], axis=0), key, low, high
     )
     # A scale is half a side in normalised units.
     translation = theta[..., 2] + 2.0 * scale * draw[..., 1:]
@@ -96,7 +108,7 @@ def stage_losses(
     losses = {}
     trains = {name: name in stage.trained_networks for name in NETWORKS}
     if stage.name == "parts":
-        theta = jitter_theta(true_theta(model, batch), stage.jitter, key)
+        theta = true_theta(model, batch)
     else:
         scores = model.coarse_scores(batch["coarse_image"], training=trains["coarse"])
         losses["coarse_loss"] = _coarse_loss(stage, scores, batch)
@@ -106,9 +118,11 @@ def stage_losses(
             true_theta(model, batch), theta, batch["present"]
         )
     if stage.name in ("parts", "end_to_end"):
-        patches, labels = _crop_with_labels(
-            model, _source_theta(model, theta, batch), batch
-        )
+        theta = _source_theta(model, theta, batch)
+        if stage.name == "parts":
+            # In the source: on the way there the `fixed` rule sets the scale anew.
+            theta = jitter_theta(theta, stage.jitter, key)
+        patches, labels = _crop_with_labels(model, theta, batch)
         part_scores = model.part_scores(patches, training=trains["parts"])
         losses["part_loss"] = part_loss(
             part_targets(labels), part_scores, stage.part_loss

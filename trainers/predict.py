@@ -14,6 +14,7 @@ from absl import app, flags
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from stn_icnn_tf.inference import InferenceModel
 from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.pretrained import load_model
 from stn_icnn_tf.visualize import overlay, palette_image
@@ -77,8 +78,9 @@ def parse_photos(
         the files that could not be read or written, with the reason.
     """
     output.mkdir(parents=True, exist_ok=True)
+    parser = InferenceModel(model)
     parse = tf.function(
-        lambda photo: model(photo)["mask"],
+        lambda photo: parser(photo)["mask"],
         input_signature=[tf.TensorSpec((1, None, None, 3), tf.uint8)],
         autograph=False,
     )

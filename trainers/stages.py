@@ -1,4 +1,4 @@
-"""The stages of a run, as frozen dataclasses, and named presets of them.
+"""The stages of a run, as frozen dataclasses; `schedules` puts runs together.
 
 A stage trains the networks whose rate is above zero; the others are frozen,
 batch norm statistics included.
@@ -8,12 +8,35 @@ import dataclasses
 import math
 
 from stn_icnn_tf.augment import Augmentation
+from stn_icnn_tf.labels import NUM_PARTS
 
 STAGE_NAMES = ("coarse", "localization", "parts", "end_to_end")
 DECAYS = ("halving", "cosine")
 NETWORKS = ("coarse", "localization", "parts")
 # Epochs in which a cosine rate climbs: Adam's first steps know little.
 WARM_UP = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Jitter:
+    """How far the window of a part is off at random while its part net trains.
+
+    Attributes:
+        shift: largest move, as a part of the window's side, either way.
+        scale: `(smallest, largest)` factor of what is in the patch; above 1
+            enlarges it, so the window shrinks.
+    """
+
+    shift: float
+    scale: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        if self.shift < 0 or not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(
+                "Arguments `shift` and `scale` must be at least 0 and (smallest, "
+                "largest), both positive. "
+                f"Received: shift={self.shift}, scale={self.scale}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +59,11 @@ class Stage:
             alone likes windows that miss their part; this holds them.
         dice_weight: weight of the Dice loss within the coarse loss; 0 is the
             paper's loss (eq. 18).
-        jitter: in `parts`, largest move of a window as a part of its side, and
-            largest change of the log of its side: the part nets must bear what
-            the localizer will get wrong.
+        jitter: in `parts`, how far windows are off at random: the part nets must
+            bear what the localizer will get wrong. A number: largest move as a
+            part of the window's side, and largest change of the log of its side.
+            Or one `Jitter` a part: the paper's augmentation of part patches, but
+            for its rotation and noise, which come with the photo's.
         augmentation: ranges of the random operations.
     """
 
@@ -54,7 +79,7 @@ class Stage:
     coarse_weight: float = 0.3
     theta_weight: float = 1.0
     dice_weight: float = 1.0
-    jitter: float = 0.15
+    jitter: float | tuple[Jitter, ...] = 0.15
     augmentation: Augmentation = Augmentation()
 
     def __post_init__(self) -> None:
@@ -72,6 +97,11 @@ class Stage:
             raise ValueError(
                 f"Argument `decay` must be one of {DECAYS}. "
                 f"Received: decay={self.decay}"
+            )
+        if isinstance(self.jitter, tuple) and len(self.jitter) != NUM_PARTS:
+            raise ValueError(
+                f"Argument `jitter` must be a number, or one Jitter for each of the "
+                f"{NUM_PARTS} parts. Received: jitter={self.jitter}"
             )
         if self.trained_networks == ():
             raise ValueError(
@@ -104,82 +134,3 @@ class Stage:
     def trained_networks(self) -> tuple[str, ...]:
         """The networks that this stage trains."""
         return tuple(name for name in NETWORKS if self.rate(name) > 0)
-
-
-def _schedule(
-    epochs: tuple[int, int, int, int],
-    rates: tuple[float, float, float] = (2.3e-3, 1.7e-3, 8e-4),
-    joint_rates: tuple[float, float, float] = (5e-4, 5e-4, 1e-3),
-    **kwargs: object,
-) -> tuple[Stage, ...]:
-    """Makes the four stages; `rates` are for coarse, localization, parts."""
-    singles = zip(STAGE_NAMES, NETWORKS, epochs, rates, strict=False)
-    joint = {f"{n}_rate": r for n, r in zip(NETWORKS, joint_rates, strict=True)}
-    return (
-        *(
-            Stage(name, count, **{f"{network}_rate": rate}, **kwargs)
-            for name, network, count, rate in singles
-        ),
-        Stage("end_to_end", epochs[3], **joint, **kwargs),
-    )
-
-
-_OURS = {
-    "rates": (4e-3, 3e-3, 4e-3),
-    "decay": "cosine",
-    "theta_weight": 10.0,
-    "augmentation": Augmentation(
-        rotation=20.0, shift=0.1, scale=(0.8, 1.3), noise=8.0, color=0.3, mirror=True
-    ),
-}
-
-# name -> the four stages in order. `cpu`: real HELEN on two cores. `demo`:
-# synthetic faces, minutes. `paper`: rates, batch and epochs of the paper where
-# it prints them (Table 1); its joint rates are not in its text.
-SCHEDULES = {
-    "cpu": _schedule((12, 8, 10, 6), **_OURS),
-    "demo": _schedule((5, 4, 2, 1), **_OURS),
-    "paper": _schedule((25, 25, 25, 25), batch_size=32, dice_weight=0.0),
-}
-
-
-def get_schedule(name: str, overrides: tuple[str, ...] = ()) -> tuple[Stage, ...]:
-    """Returns the stages of a named schedule, with some fields replaced.
-
-    Args:
-        name: one of `SCHEDULES`.
-        overrides: `STAGE.FIELD=NUMBER` each, e.g. `parts.epochs=3`; the stage
-            may be `all`.
-
-    Raises:
-        ValueError: if a name or an override is none of these.
-    """
-    if name not in SCHEDULES:
-        raise ValueError(
-            f"Argument `name` must be one of {tuple(SCHEDULES)}. Received: name={name}"
-        )
-    stages = {stage.name: stage for stage in SCHEDULES[name]}
-    fields = {
-        field.name: field.type
-        for field in dataclasses.fields(Stage)
-        if field.type in (int, float, str) and field.name != "name"
-    }
-    for override in overrides:
-        target, _, value = override.partition("=")
-        stage_name, _, field = target.partition(".")
-        if stage_name not in (*stages, "all") or field not in fields or not value:
-            raise ValueError(
-                "An override must read STAGE.FIELD=VALUE, with STAGE one of "
-                f"{(*stages, 'all')} and FIELD one of {tuple(fields)}. "
-                f"Received: {override}"
-            )
-        try:
-            converted = fields[field](value)
-        except ValueError as error:
-            raise ValueError(
-                f"An override of {field} must be {fields[field].__name__}. "
-                f"Received: {override}"
-            ) from error
-        for key in stages if stage_name == "all" else (stage_name,):
-            stages[key] = dataclasses.replace(stages[key], **{field: converted})
-    return tuple(stages.values())

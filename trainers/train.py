@@ -1,6 +1,8 @@
 """Trains a face parser, stage by stage.
 
-Runs resume by themselves: give the same command again.
+Runs resume by themselves: give the same command again. A stage starts from its own
+last checkpoint; else from the best epoch of the stage before it in this run; else
+from --init_from; else from the seed.
 
   python -m trainers.train --dataset=helen --manual_dir=DOWNLOADS --run_dir=runs/helen
 """
@@ -13,10 +15,13 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from stn_icnn_tf.model import MODEL_PRESETS, StnIcnn
+from stn_icnn_tf.pretrained import load_model
 from trainers.data import load_builder, load_split
 from trainers.flags_common import usage_errors
 from trainers.loop import Trainer, run_stages
-from trainers.stages import SCHEDULES, STAGE_NAMES, get_schedule
+from trainers.overrides import model_arguments
+from trainers.schedules import SCHEDULES, get_schedule
+from trainers.stages import STAGE_NAMES, Stage
 
 FLAGS = flags.FLAGS
 
@@ -28,10 +33,18 @@ def define_flags() -> None:
     flags.DEFINE_string("manual_dir", None, "Folder with the data set's download.")
     flags.DEFINE_string("run_dir", None, "Folder of the run: made, or resumed.")
     flags.DEFINE_enum(
-        "stage", "all", ("all", *STAGE_NAMES), "Stage to train; all: the four in order."
+        "stage", "all", ("all", *STAGE_NAMES), "Stage to train; all: in their order."
     )
     flags.DEFINE_enum(
         "preset", "default", tuple(MODEL_PRESETS), "Arguments of the model."
+    )
+    flags.DEFINE_multi_string(
+        "set_model",
+        [],
+        "Override of the preset: FIELD=VALUE, e.g. patch_size=127; may be repeated.",
+    )
+    flags.DEFINE_string(
+        "init_from", None, "Model to start from: run folder, .keras file, or shipped."
     )
     flags.DEFINE_enum(
         "schedule", "cpu", tuple(SCHEDULES), "Epochs, rates, augmentation."
@@ -72,6 +85,9 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}")
     with usage_errors():
         stages = get_schedule(FLAGS.schedule, tuple(FLAGS.set))
+        stages = choose_stages(stages, FLAGS.stage)
+        arguments = model_arguments(tuple(FLAGS.set_model))
+        start = load_model(FLAGS.init_from) if FLAGS.init_from else None
         builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
         training = load_split(builder, FLAGS.train_split)
         validation = load_split(builder, FLAGS.validation_split)
@@ -83,19 +99,60 @@ def main(argv: list[str]) -> None:
     keras.utils.set_random_seed(FLAGS.seed)
     strategy = make_strategy(FLAGS.device)
     logging.info("Devices: %s", strategy.extended.worker_devices)
-    with strategy.scope():
-        model = StnIcnn.from_preset(FLAGS.preset, dtype=FLAGS.precision)
-    names = STAGE_NAMES if FLAGS.stage == "all" else (FLAGS.stage,)
+    with usage_errors(), strategy.scope():
+        model = StnIcnn.from_preset(FLAGS.preset, dtype=FLAGS.precision, **arguments)
+        if start is not None:
+            copy_weights(start, model)
     if FLAGS.stage != "all":
         load_earlier_stages(model, run_dir, FLAGS.stage)
 
     def make_trainer(model: StnIcnn, stage: object) -> Trainer:
         return Trainer(model, stage, strategy, run_dir, FLAGS.seed, FLAGS.jit_compile)
 
-    chosen = tuple(stage for stage in stages if stage.name in names)
-    run_stages(model, chosen, make_trainer, training, validation)
+    run_stages(model, stages, make_trainer, training, validation)
     save_model(model, run_dir / "model.keras")
     print(f"Model: {run_dir / 'model.keras'}")
+
+
+def choose_stages(stages: tuple[Stage, ...], stage: str) -> tuple[Stage, ...]:
+    """Returns one stage of a schedule, or with `"all"` every one.
+
+    Raises:
+        ValueError: if the schedule has no such stage.
+    """
+    chosen = tuple(s for s in stages if stage in ("all", s.name))
+    if not chosen:
+        raise ValueError(
+            "Argument `stage` must be all, or one of the schedule's "
+            f"{tuple(s.name for s in stages)}. Received: stage={stage}"
+        )
+    return chosen
+
+
+def copy_weights(start: StnIcnn, model: StnIcnn) -> None:
+    """Gives a model the weights of another, whose patches may have another size.
+
+    Args:
+        start: has the weights.
+        model: gets them.
+
+    Raises:
+        ValueError: if the shapes of the weights differ.
+    """
+    mine, theirs = model.get_config(), start.get_config()
+    differing = ", ".join(
+        f"{name}={theirs[name]} for {mine[name]}"
+        for name in mine
+        if name not in ("name", "dtype") and mine[name] != theirs[name]
+    )
+    if [w.shape for w in start.weights] != [w.shape for w in model.weights]:
+        raise ValueError(
+            "Argument `init_from` must hold a model whose weights have the shapes of "
+            f"the new one's. Received: {differing}"
+        )
+    if differing:
+        logging.warning("The model started from has %s", differing)
+    model.set_weights(start.get_weights())
 
 
 def load_earlier_stages(model: StnIcnn, run_dir: pathlib.Path, stage: str) -> None:

@@ -1,0 +1,102 @@
+"""Draws what augmentation makes of photos and labels, before a run depends on it.
+
+A row a photo: as it is, then variants, each with its label as an overlay.
+
+  python -m trainers.preview --dataset=helen --split=train --output=preview.png
+"""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+
+from stn_icnn_tf.augment import AUGMENTATIONS, Augmentation
+from stn_icnn_tf.preprocess import Framing, frame_example
+from stn_icnn_tf.visualize import contact_sheet, overlay
+from trainers.data import load_builder, load_split
+from trainers.flags_common import usage_errors
+from trainers.schedules import SCHEDULES
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the flags: only when run, so that scripts can be imported together."""
+    flags.DEFINE_string("dataset", "helen", "Data set, or DATASET/CONFIG.")
+    flags.DEFINE_string("data_dir", None, "TFDS data folder.")
+    flags.DEFINE_string("manual_dir", None, "Folder with the data set's download.")
+    flags.DEFINE_string("split", "train", "Split, or slice of one.")
+    flags.DEFINE_string("output", None, "PNG file to write.")
+    flags.DEFINE_integer("count", 6, "Photos, from the first.", lower_bound=1)
+    flags.DEFINE_integer("variants", 4, "Augmented variants a photo.", lower_bound=0)
+    flags.DEFINE_enum(
+        "augmentation",
+        None,
+        tuple(AUGMENTATIONS),
+        "Ranges of the operations; default: the schedule's.",
+    )
+    flags.DEFINE_enum(
+        "schedule", "cpu", tuple(SCHEDULES), "Schedule whose augmentation to draw."
+    )
+    flags.DEFINE_integer("side", 192, "Side of a picture in pixels.", lower_bound=16)
+    flags.DEFINE_integer("seed", 0, "Seed of the variants.")
+
+
+def preview_rows(
+    dataset: tf.data.Dataset,
+    augmentation: Augmentation,
+    variants: int,
+    side: int,
+    seed: int = 0,
+) -> list[np.ndarray]:
+    """Draws each photo as it is, then its variants; by what training calls.
+
+    Args:
+        dataset: examples of a TFDS builder of this project.
+        augmentation: ranges of the operations.
+        variants: augmented variants a photo.
+        side: of a picture in pixels.
+        seed: of the variants.
+
+    Returns:
+        pictures, uint8 `(side, side, 3)`, `1 + variants` a photo.
+    """
+    framing = Framing("letterbox", side, side)
+    pictures = []
+    for row, example in enumerate(dataset):
+        framed = [frame_example(example, framing)]
+        for variant in range(variants):
+            # As in training: steps of 10 leave room for an example's draws.
+            key = tf.constant([seed, (row * variants + variant) * 10], tf.int64)
+            framed.append(frame_example(example, framing, augmentation, key))
+        pictures += [overlay(f["image"].numpy(), f["mask"].numpy()) for f in framed]
+    return pictures
+
+
+def main(argv: list[str]) -> None:
+    """Runs the script."""
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    with usage_errors():
+        builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
+        dataset = load_split(builder, FLAGS.split).take(FLAGS.count)
+    if FLAGS.augmentation is not None:
+        augmentation = AUGMENTATIONS[FLAGS.augmentation]
+    else:
+        # The stages of a schedule share one.
+        augmentation = SCHEDULES[FLAGS.schedule][0].augmentation
+    pictures = preview_rows(
+        dataset, augmentation, FLAGS.variants, FLAGS.side, FLAGS.seed
+    )
+    output = pathlib.Path(FLAGS.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    sheet = contact_sheet(pictures, 1 + FLAGS.variants, FLAGS.side)
+    sheet.save(output, format="PNG")
+    print(f"Preview: {output}")
+
+
+if __name__ == "__main__":
+    define_flags()
+    flags.mark_flag_as_required("output")
+    app.run(main)
