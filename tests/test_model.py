@@ -155,6 +155,8 @@ def test_a_flipped_photo_gives_the_flipped_mask():
         bias = np.zeros(model.part_nets[name].num_classes)
         bias[0] = 1e4
         model.part_nets[name].logits.bias.assign(bias)
+    for name in ("brow", "eye"):  # Not the share of background they start with.
+        model.part_nets[name].logits.bias.assign([0.0, 0.0])
     model.localization.dense.kernel.assign(model.localization.dense.kernel * 0)
     model.localization.dense.bias.assign(model.localization.dense.bias * 0)
     photo = photos(1, 96, 96)
@@ -207,9 +209,10 @@ def test_the_part_loss_alone_reaches_the_coarse_net():
 
 
 def test_one_batch_overfits():
-    model = small_model(coarse_size=64, patch_size=25, canvas_size=96)
+    sizes = {"coarse_size": 64, "patch_size": 25, "canvas_size": 96}
+    model = small_model(**sizes, coarse_filters=(8, 8))
     batch = next(iter(training_batches(faces(2), framing_of(model), None, 2, 0, 0)))
-    stage = dataclasses.replace(JOINT, theta_weight=30.0, dice_weight=0.0)
+    stage = dataclasses.replace(JOINT, theta_weight=30.0, coarse_weight=3.0)
     optimizer = FusedAdam(5e-3)
     optimizer.build(model.trainable_variables)
 
@@ -224,9 +227,10 @@ def test_one_batch_overfits():
         return losses
 
     first = step(tf.constant(0))
-    for index in range(120):
+    for index in range(160):
         last = step(tf.constant(index))
-    assert np.mean(last["coarse_loss"]) < 0.25 * np.mean(first["coarse_loss"])
+    # The Dice term in it stays near 1 for as long as all is called background.
+    assert np.mean(last["coarse_loss"]) < 0.4 * np.mean(first["coarse_loss"])
     assert np.mean(last["part_loss"]) < 0.4 * np.mean(first["part_loss"])
     assert np.mean(last["theta_loss"]) < 0.5 * np.mean(first["theta_loss"])
 
