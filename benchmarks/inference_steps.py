@@ -15,6 +15,7 @@ from stn_icnn_tf.folded import FoldedIcnn, FoldedLocalization
 from stn_icnn_tf.inference import InferenceModel
 from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.pretrained import load_model
+from trainers.charts import bar_chart, save_picture
 from trainers.flags_common import usage_errors
 from trainers.timing import machine, time_in_turn
 
@@ -101,6 +102,9 @@ def main(argv: list[str]) -> None:
         record["batches"][batch] = rows
     pathlib.Path(FLAGS.output).write_text(json.dumps(record, indent=1))
     print(f"\nRecord: {FLAGS.output}")
+    panels = {f"batch {batch}": rows for batch, rows in record["batches"].items()}
+    picture = pathlib.Path(FLAGS.output).with_suffix(".png")
+    save_picture(lambda: bar_chart(panels, "ms a face"), picture)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from absl import app, flags
 
 from stn_icnn_tf.inference import InferenceModel
 from stn_icnn_tf.pretrained import load_model
+from trainers.charts import bar_chart, save_picture
 from trainers.flags_common import usage_errors
 from trainers.timing import machine, time_in_turn
 
@@ -60,6 +61,12 @@ def main(argv: list[str]) -> None:
         print(f"{size:>6}" + "".join(f"{value:9.1f}" for value in row.values()))
     pathlib.Path(FLAGS.output).write_text(json.dumps(record, indent=1))
     print(f"Record: {FLAGS.output}")
+    panels = {
+        name: {f"{size} px": {"ms": row[name]} for size, row in record["sizes"].items()}
+        for name in ("whole", "resize", "mask", "rest")
+    }
+    picture = pathlib.Path(FLAGS.output).with_suffix(".png")
+    save_picture(lambda: bar_chart(panels, "ms a photo"), picture)
 
 
 if __name__ == "__main__":

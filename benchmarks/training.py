@@ -18,6 +18,7 @@ import tensorflow as tf
 from absl import app, flags
 
 from stn_icnn_tf.model import StnIcnn
+from trainers.charts import bar_chart, save_picture
 from trainers.data import load_builder, load_split
 from trainers.loop import Trainer
 from trainers.schedules import get_schedule
@@ -114,6 +115,14 @@ def main(argv: list[str]) -> None:
             )
     pathlib.Path(FLAGS.output).write_text(json.dumps(record, indent=1))
     print(f"Record: {FLAGS.output}")
+    panels = {
+        "training step": {
+            name: {"ms": row["step_ms"], "low": row["low_ms"], "high": row["high_ms"]}
+            for name, row in record["stages"].items()
+        }
+    }
+    picture = pathlib.Path(FLAGS.output).with_suffix(".png")
+    save_picture(lambda: bar_chart(panels, "ms a photo"), picture)
 
 
 def _run_child(stage: str, precision: str) -> dict[str, float]:

@@ -3,7 +3,7 @@ import pytest
 
 from stn_icnn_tf.model import StnIcnn
 from tests.helpers import small_model
-from trainers import benchmark
+from trainers import benchmark, charts
 from trainers.timing import Timing, time_in_turn
 
 
@@ -60,3 +60,10 @@ def test_every_form_is_timed(monkeypatch):
         "ceiling bfloat16",
     }
     assert all(np.isfinite(timing.median) for timing in timings.values())
+
+
+def test_bar_chart_draws_a_bar_a_row():
+    pytest.importorskip("matplotlib")
+    rows = {"keras": {"ms": 3.0, "low": 2.5, "high": 4.0}, "float32": {"ms": 1.0}}
+    figure = charts.bar_chart({"batch 1": rows}, "ms a face")
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [3.0, 1.0]

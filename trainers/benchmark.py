@@ -14,6 +14,7 @@ from stn_icnn_tf.icnn import InterlinkedCNN
 from stn_icnn_tf.inference import PRECISIONS, InferenceModel
 from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.pretrained import load_model
+from trainers.charts import bar_chart, save_picture
 from trainers.flags_common import usage_errors
 from trainers.timing import Timing, machine, matrix_product, time_in_turn
 
@@ -160,6 +161,8 @@ def main(argv: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "benchmark.json").write_text(json.dumps(record, indent=1))
     print(f"\nRecord: {folder / 'benchmark.json'}")
+    panels = {f"batch {batch}": rows for batch, rows in record["batches"].items()}
+    save_picture(lambda: bar_chart(panels, "ms a face"), folder / "benchmark.png")
 
 
 if __name__ == "__main__":

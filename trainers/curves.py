@@ -14,6 +14,7 @@ from typing import Any
 
 from absl import app, flags
 
+from trainers.charts import new_figure
 from trainers.flags_common import usage_errors
 from trainers.stages import STAGE_NAMES
 
@@ -72,18 +73,6 @@ def run_names(run_dirs: list[str]) -> list[str]:
     return names if len(set(names)) == len(names) else list(run_dirs)
 
 
-def _new_figure(columns: int) -> Any:
-    try:
-        # Not pyplot: that looks for a screen, and keeps every figure.
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "Plotting needs matplotlib. Install the extra `plots`: "
-            "pip install 'stn-icnn-tf[plots]', or -e '.[plots]' in a checkout"
-        ) from error
-    return Figure(figsize=(4.0 * columns, 6.0), layout="constrained")
-
-
 def draw_curves(histories: dict[str, History]) -> Any:
     """Plots runs: a column a stage, losses above what the stage is judged by.
 
@@ -97,7 +86,7 @@ def draw_curves(histories: dict[str, History]) -> Any:
         ImportError: if matplotlib is not installed.
     """
     stages = [s for s in STAGE_NAMES if any(s in h for h in histories.values())]
-    figure = _new_figure(len(stages))
+    figure = new_figure(4.0 * len(stages), 6.0)
     panels = figure.subplots(2, len(stages), squeeze=False)
     for column, stage in enumerate(stages):
         panels[0, column].set_title(stage)

@@ -1,0 +1,67 @@
+"""Charts by matplotlib, which need not be installed otherwise."""
+
+import pathlib
+from typing import Any
+
+
+def new_figure(width: float, height: float) -> Any:
+    """Returns an empty matplotlib figure; sizes in inches.
+
+    Raises:
+        ImportError: if matplotlib is not installed.
+    """
+    try:
+        # Not pyplot: that looks for a screen, and keeps every figure.
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "Plotting needs matplotlib. Install the extra `plots`: "
+            "pip install 'stn-icnn-tf[plots]', or -e '.[plots]' in a checkout"
+        ) from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def bar_chart(groups: dict[str, dict[str, dict[str, float]]], label: str) -> Any:
+    """Draws a panel a group of horizontal bars, with quartiles where they are known.
+
+    Args:
+        groups: title of a panel -> name of a bar -> `ms`, and maybe `low` and `high`.
+        label: of the axis.
+
+    Returns:
+        a matplotlib figure.
+
+    Raises:
+        ImportError: if matplotlib is not installed.
+    """
+    longest = max(len(rows) for rows in groups.values())
+    figure = new_figure(5.5 * len(groups), 1.2 + 0.4 * longest)
+    panels = figure.subplots(1, len(groups), squeeze=False)[0]
+    for panel, (title, rows) in zip(panels, groups.items()):
+        values = [row["ms"] for row in rows.values()]
+        errors = None
+        if all("low" in row for row in rows.values()):
+            errors = [
+                [row["ms"] - row["low"] for row in rows.values()],
+                [row["high"] - row["ms"] for row in rows.values()],
+            ]
+        bars = panel.barh(list(rows), values, xerr=errors, color="#0072b2", capsize=3)
+        panel.bar_label(bars, fmt="%.0f", padding=4)
+        panel.invert_yaxis()
+        panel.set_title(title)
+        panel.set_xlabel(label)
+        panel.margins(x=0.15)
+    return figure
+
+
+def save_picture(draw: Any, path: pathlib.Path) -> None:
+    """Saves what `draw()` returns, or says why there is no picture.
+
+    For pictures beside a record that is worth having without them.
+    """
+    try:
+        draw().savefig(path, dpi=120)
+    except ImportError as error:
+        print(f"No picture: {error}")
+    else:
+        print(f"Picture: {path}")
