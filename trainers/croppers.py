@@ -3,14 +3,13 @@
 import tensorflow as tf
 
 from stn_icnn_tf.cropper import centroid_theta
-from stn_icnn_tf.model import StnIcnn
-from stn_icnn_tf.pipeline import Cropper, FramedPhotos
+from stn_icnn_tf.pipeline import Cropper, FramedPhotos, Pipeline
 from stn_icnn_tf.windows import part_centers, target_theta
 
 CROPPERS = ("learned", "centroid", "ground_truth")
 
 
-def make_cropper(model: StnIcnn, name: str, mask: tf.Tensor | None = None) -> Cropper:
+def make_cropper(model: Pipeline, name: str, mask: tf.Tensor | None = None) -> Cropper:
     """Returns what places the windows.
 
     Args:
@@ -40,7 +39,7 @@ def make_cropper(model: StnIcnn, name: str, mask: tf.Tensor | None = None) -> Cr
     return _ground_truth(model, mask)
 
 
-def _centroid(model: StnIcnn) -> Cropper:
+def _centroid(model: Pipeline) -> Cropper:
     def windows(coarse_scores: tf.Tensor, framed: FramedPhotos) -> tf.Tensor:
         return centroid_theta(
             coarse_scores,
@@ -55,7 +54,7 @@ def _centroid(model: StnIcnn) -> Cropper:
     return windows
 
 
-def _ground_truth(model: StnIcnn, mask: tf.Tensor) -> Cropper:
+def _ground_truth(model: Pipeline, mask: tf.Tensor) -> Cropper:
     def windows(coarse_scores: tf.Tensor, framed: FramedPhotos) -> tf.Tensor:
         del coarse_scores
         centers, present = part_centers(mask)

@@ -8,13 +8,13 @@ python -m trainers.evaluate --table=SCORES.json --table=MORE.json --format=latex
 import json
 import pathlib
 
-import keras
 import tensorflow as tf
 from absl import app, flags
 from tqdm import tqdm
 
+from stn_icnn_tf.inference import PRECISIONS, InferenceModel
 from stn_icnn_tf.metrics import FaceParsingScores
-from stn_icnn_tf.model import StnIcnn
+from stn_icnn_tf.pipeline import Pipeline
 from stn_icnn_tf.preprocess import decode_example
 from stn_icnn_tf.pretrained import load_model
 from trainers.croppers import CROPPERS, make_cropper
@@ -29,6 +29,12 @@ def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_scoring_flags()
     flags.DEFINE_enum("cropper", "learned", CROPPERS, "What places the windows.")
+    flags.DEFINE_enum(
+        "form",
+        "keras",
+        ("keras", *PRECISIONS),
+        "The Keras model, or the inference form in a precision: what export writes.",
+    )
     flags.DEFINE_string("json", None, "File for the scores; default: in the run.")
     flags.DEFINE_multi_string(
         "table", None, "File of scores to set beside the published; repeat for more."
@@ -38,12 +44,12 @@ def define_flags() -> None:
 
 
 def evaluate(
-    model: StnIcnn, dataset: tf.data.Dataset, cropper: str = "learned"
+    model: Pipeline, dataset: tf.data.Dataset, cropper: str = "learned"
 ) -> dict[str, dict[str, float]]:
     """Scores the pasted masks, and the coarse net alone, photo by photo.
 
     Args:
-        model: the model.
+        model: the model, or its inference form.
         dataset: examples of a TFDS builder of this project.
         cropper: one of `croppers.CROPPERS`.
 
@@ -115,7 +121,8 @@ def main(argv: list[str]) -> None:
         model = load_model(FLAGS.model)
         builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
         dataset = load_split(builder, FLAGS.split)
-    keras.utils.set_random_seed(0)
+    if FLAGS.form != "keras":
+        model = InferenceModel(model, FLAGS.form)
     results = evaluate(model, dataset, FLAGS.cropper)
     print(f"Cropper: {FLAGS.cropper}")
     print(format_table(results))
@@ -126,6 +133,8 @@ def main(argv: list[str]) -> None:
         name = f"{FLAGS.dataset}_{FLAGS.split}".replace("/", "_")
         if FLAGS.cropper != "learned":
             name += f"_{FLAGS.cropper}"
+        if FLAGS.form != "keras":
+            name += f"_{FLAGS.form}"
         target = folder / f"scores_{name}.json"
     with open(target, "w") as file:
         json.dump(
@@ -134,6 +143,7 @@ def main(argv: list[str]) -> None:
                 "dataset": FLAGS.dataset,
                 "split": FLAGS.split,
                 "cropper": FLAGS.cropper,
+                "form": FLAGS.form,
                 "scores": results,
             },
             file,
