@@ -11,7 +11,7 @@ from tests.test_model import shake
 from trainers import train
 from trainers.objectives import jitter_theta
 from trainers.overrides import model_arguments
-from trainers.schedules import CPU, DEMO, PART_JITTER, SCHEDULES, get_schedule
+from trainers.schedules import PART_JITTER, SCHEDULES, get_schedule
 from trainers.stages import STAGE_NAMES, Jitter, Stage
 
 
@@ -33,21 +33,6 @@ def test_named_schedules():
     assert {s.batch_size for s in get_schedule("celebamask_hq_paper")} == {64}
     (fine_tuning,) = get_schedule("hybrid")
     assert fine_tuning.augmentation == AUGMENTATIONS["celebamask_hq"]
-
-
-def test_our_schedules_stay_as_they_were():
-    for schedule, epochs in ((CPU, [12, 8, 10, 6]), (DEMO, [5, 4, 2, 1])):
-        assert [s.epochs for s in schedule] == epochs
-        for stage in schedule:
-            expected = (8, "cosine", 10.0, 1.0, 0.15, AUGMENTATIONS["ours"])
-            assert expected == (
-                stage.batch_size,
-                stage.decay,
-                stage.theta_weight,
-                stage.dice_weight,
-                stage.jitter,
-                stage.augmentation,
-            )
 
 
 def test_overrides_by_name_and_number():
@@ -101,7 +86,9 @@ def test_bad_jitter_is_named():
 def test_stage_that_a_schedule_lacks_is_named():
     with pytest.raises(ValueError, match="`stage`.*end_to_end.*stage=coarse"):
         train.choose_stages(get_schedule("hybrid"), "coarse")
-    assert [s.name for s in train.choose_stages(CPU, "coarse")] == ["coarse"]
+    assert [s.name for s in train.choose_stages(get_schedule("cpu"), "coarse")] == [
+        "coarse"
+    ]
 
 
 def test_weights_are_copied_between_patch_sizes_and_else_refused():
