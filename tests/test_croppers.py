@@ -223,6 +223,7 @@ def test_evaluate_names_the_cropper_and_keeps_the_defaults_file(
         json=None,
         table=None,
         cropper=cropper,
+        form="keras",
     )
     monkeypatch.setattr(evaluate, "FLAGS", namespace)
     evaluate.main(["evaluate"])
