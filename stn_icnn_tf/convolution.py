@@ -55,7 +55,7 @@ def conv_phases(coarser: Tensor, kernel: Tensor, size: tuple[int, int]) -> Tenso
     """
     result = ops.depth_to_space(ops.conv(coarser, kernel, padding="same"), 2)
     if tuple(result.shape[1:3]) != tuple(size):
-        # Not result[:, :h, :w]: its gradient took a sixth of the training step.
+        # Not result[:, :h, :w]: its gradient took a seventh of a training step.
         result = ops.slice(
             result, (0, 0, 0, 0), (ops.shape(result)[0], *size, result.shape[-1])
         )
