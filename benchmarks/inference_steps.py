@@ -3,7 +3,6 @@
 python -m benchmarks.inference_steps --model=runs/helen --output=steps.json
 """
 
-import json
 import pathlib
 
 import tensorflow as tf
@@ -11,20 +10,20 @@ from absl import app, flags
 from keras import ops
 
 from stn_icnn_tf.cropper import LearnedCrop, paste_back
-from stn_icnn_tf.folded import FoldedIcnn, FoldedLocalization
+from stn_icnn_tf.folded import FoldedIcnn
 from stn_icnn_tf.inference import InferenceModel
 from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.pretrained import load_model
-from trainers.charts import bar_chart, save_picture
-from trainers.flags_common import usage_errors
-from trainers.timing import machine, time_in_turn
+from trainers.charts import save_record
+from trainers.flags_common import define_model_flag, refuse_arguments, usage_errors
+from trainers.timing import machine, random_photos, time_in_turn
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    flags.DEFINE_string("model", None, "Run folder, .keras file, or shipped model.")
+    define_model_flag()
     flags.DEFINE_string("output", "steps.json", "File for the record.")
     flags.DEFINE_multi_integer("batch", [1, 8], "Photos a call; may be repeated.")
     flags.DEFINE_integer("size", 512, "Side of the photos in pixels.", 16)
@@ -34,31 +33,27 @@ def define_flags() -> None:
 def make_steps(model: StnIcnn) -> dict[str, object]:
     """Returns a parser a step, each with the rewritings of those before it."""
 
-    def fold(blocks: bool, against_background: bool) -> dict:
+    def fold(blocks: bool) -> dict:
         coarse, patch = (model.coarse_size,) * 2, (model.patch_size,) * 2
         return {
             "coarse": FoldedIcnn(model.coarse, coarse, blocks=blocks),
-            "localization": FoldedLocalization(model.localization, "float32"),
             "part_nets": {
-                name: FoldedIcnn(net, patch, "float32", against_background, blocks)
+                name: FoldedIcnn(net, patch, blocks=blocks)
                 for name, net in model.part_nets.items()
             },
         }
 
-    keras_way = {
-        "crop": LearnedCrop(model.patch_size),
+    keras_paste = {
         "paste_back": paste_back,
         "probabilities": lambda scores: ops.softmax(scores, axis=-1),
     }
+    keras_crop = {"crop": LearnedCrop(model.patch_size)}
+    # What each step still does the Keras model's way.
     changes = {
-        "batch norm folded, weights constant": {**keras_way, **fold(False, False)},
-        "finest row on 2x2 blocks": {**keras_way, **fold(True, False)},
-        "crops by TensorFlow's sampling kernel": {
-            **{k: keras_way[k] for k in ("paste_back", "probabilities")},
-            **fold(True, False),
-        },
-        "paste back on rectangles": fold(True, False),
-        "one logit for two classes": {},
+        "batch norm folded, weights constant": keras_crop | keras_paste | fold(False),
+        "finest row on 2x2 blocks": keras_crop | keras_paste,
+        "crops by TensorFlow's sampling kernel": keras_paste,
+        "paste back on rectangles": {},
     }
     steps: dict[str, object] = {"Keras model": model}
     for name, attributes in changes.items():
@@ -72,8 +67,7 @@ def make_steps(model: StnIcnn) -> dict[str, object]:
 
 def main(argv: list[str]) -> None:
     """Runs the script."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    refuse_arguments(argv)
     with usage_errors():
         steps = make_steps(load_model(FLAGS.model))
     functions = {
@@ -86,9 +80,7 @@ def main(argv: list[str]) -> None:
     }
     record: dict = {"machine": machine(), "model": FLAGS.model, "batches": {}}
     for batch in FLAGS.batch:
-        shape = (batch, FLAGS.size, FLAGS.size, 3)
-        photos = tf.random.stateless_uniform(shape, (0, 0), 0, 256, tf.int32)
-        photos = tf.cast(photos, tf.uint8)
+        photos = random_photos(batch, FLAGS.size)
         timings = time_in_turn(
             {n: lambda f=f, p=photos: f(p) for n, f in functions.items()}, FLAGS.runs
         )
@@ -100,11 +92,8 @@ def main(argv: list[str]) -> None:
             rows[name] = {"ms": ms, "of_keras": part}
             print(f"{name:<43}{ms:10.1f}{part:10.2f}")
         record["batches"][batch] = rows
-    pathlib.Path(FLAGS.output).write_text(json.dumps(record, indent=1))
-    print(f"\nRecord: {FLAGS.output}")
     panels = {f"batch {batch}": rows for batch, rows in record["batches"].items()}
-    picture = pathlib.Path(FLAGS.output).with_suffix(".png")
-    save_picture(lambda: bar_chart(panels, "ms a face"), picture)
+    save_record(record, pathlib.Path(FLAGS.output), panels, "ms a face")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 python -m benchmarks.photo_size --model=runs/helen --output=photo_size.json
 """
 
-import json
 import pathlib
 
 import tensorflow as tf
@@ -11,16 +10,16 @@ from absl import app, flags
 
 from stn_icnn_tf.inference import InferenceModel
 from stn_icnn_tf.pretrained import load_model
-from trainers.charts import bar_chart, save_picture
-from trainers.flags_common import usage_errors
-from trainers.timing import machine, time_in_turn
+from trainers.charts import save_record
+from trainers.flags_common import define_model_flag, refuse_arguments, usage_errors
+from trainers.timing import machine, random_photos, time_in_turn
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    flags.DEFINE_string("model", None, "Run folder, .keras file, or shipped model.")
+    define_model_flag()
     flags.DEFINE_string("output", "photo_size.json", "File for the record.")
     flags.DEFINE_multi_integer("size", [512, 1024, 2048, 4096], "Sides in pixels.")
     flags.DEFINE_integer("runs", 7, "Rounds that count.", 2)
@@ -28,8 +27,7 @@ def define_flags() -> None:
 
 def main(argv: list[str]) -> None:
     """Runs the script."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    refuse_arguments(argv)
     with usage_errors():
         model = InferenceModel(load_model(FLAGS.model))
 
@@ -45,10 +43,7 @@ def main(argv: list[str]) -> None:
     }
     functions = {}
     for size in FLAGS.size:
-        photo = tf.cast(
-            tf.random.stateless_uniform((1, size, size, 3), (0, 0), 0, 256, tf.int32),
-            tf.uint8,
-        )
+        photo = random_photos(1, size)
         for name, step in steps.items():
             functions[f"{name} {size}"] = lambda step=step, photo=photo: step(photo)
     timings = time_in_turn(functions, FLAGS.runs)
@@ -59,14 +54,11 @@ def main(argv: list[str]) -> None:
         row["rest"] = row["whole"] - row["resize"] - row["mask"]
         record["sizes"][size] = row
         print(f"{size:>6}" + "".join(f"{value:9.1f}" for value in row.values()))
-    pathlib.Path(FLAGS.output).write_text(json.dumps(record, indent=1))
-    print(f"Record: {FLAGS.output}")
     panels = {
         name: {f"{size} px": {"ms": row[name]} for size, row in record["sizes"].items()}
         for name in ("whole", "resize", "mask", "rest")
     }
-    picture = pathlib.Path(FLAGS.output).with_suffix(".png")
-    save_picture(lambda: bar_chart(panels, "ms a photo"), picture)
+    save_record(record, pathlib.Path(FLAGS.output), panels, "ms a photo")
 
 
 if __name__ == "__main__":

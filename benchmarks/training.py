@@ -18,8 +18,9 @@ import tensorflow as tf
 from absl import app, flags
 
 from stn_icnn_tf.model import StnIcnn
-from trainers.charts import bar_chart, save_picture
+from trainers.charts import save_record
 from trainers.data import load_builder, load_split
+from trainers.flags_common import define_dataset_flags, refuse_arguments
 from trainers.loop import Trainer
 from trainers.schedules import get_schedule
 from trainers.stages import STAGE_NAMES
@@ -30,13 +31,17 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    flags.DEFINE_string("dataset", "synthetic_faces", "Data set, or DATASET/CONFIG.")
-    flags.DEFINE_string("data_dir", None, "TFDS data folder.")
+    define_dataset_flags("synthetic_faces")
     flags.DEFINE_string("output", "training.json", "File for the record.")
     flags.DEFINE_multi_enum(
-        "precision", ["float32", "mixed_bfloat16"], ["float32", "mixed_bfloat16"], ""
+        "precision",
+        ["float32", "mixed_bfloat16"],
+        ["float32", "mixed_bfloat16"],
+        "Policies of the networks; may be repeated.",
     )
-    flags.DEFINE_multi_enum("stage", list(STAGE_NAMES), list(STAGE_NAMES), "")
+    flags.DEFINE_multi_enum(
+        "stage", list(STAGE_NAMES), list(STAGE_NAMES), "Stages; may be repeated."
+    )
     flags.DEFINE_integer("runs", 10, "Steps that count.", 2)
     flags.DEFINE_bool("jit_compile", False, "Whether XLA compiles the step.")
     flags.DEFINE_bool("child", False, "Measure here; set by the script itself.")
@@ -60,7 +65,7 @@ def measure(stage_name: str, precision: str, folder: str) -> dict[str, float]:
     trainer = Trainer(
         model, stage, strategy, folder, jit_compile=FLAGS.jit_compile, show=False
     )
-    batches = iter(trainer.training_batches(training, epoch=0))
+    batches = trainer.training_batches(training, epoch=0)
     batch = next(batches)
     key = tf.constant([0, 0], tf.int64)
     start = time.perf_counter()
@@ -97,9 +102,9 @@ def main(argv: list[str]) -> None:
         keras.utils.set_random_seed(0)
         print(json.dumps(measure(FLAGS.stage[0], FLAGS.precision[0], FLAGS.output)))
         return
-    if len(argv) > 1:
-        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
-    load_builder(FLAGS.dataset, FLAGS.data_dir)  # Build it once, if need be.
+    refuse_arguments(argv)
+    # Build it once, if need be.
+    load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
     record: dict = {"machine": machine(), "dataset": FLAGS.dataset, "stages": {}}
     print(f"{'':<32}{'ms a photo':>18}{'photos/s':>10}{'input/s':>9}{'peak MB':>9}")
     for stage in FLAGS.stage:
@@ -113,16 +118,13 @@ def main(argv: list[str]) -> None:
                 f"{row['input_photos_per_second']:9.0f}{row['peak_memory_mb']:9.0f}",
                 flush=True,
             )
-    pathlib.Path(FLAGS.output).write_text(json.dumps(record, indent=1))
-    print(f"Record: {FLAGS.output}")
     panels = {
         "training step": {
             name: {"ms": row["step_ms"], "low": row["low_ms"], "high": row["high_ms"]}
             for name, row in record["stages"].items()
         }
     }
-    picture = pathlib.Path(FLAGS.output).with_suffix(".png")
-    save_picture(lambda: bar_chart(panels, "ms a photo"), picture)
+    save_record(record, pathlib.Path(FLAGS.output), panels, "ms a photo")
 
 
 def _run_child(stage: str, precision: str) -> dict[str, float]:

@@ -8,6 +8,8 @@ the reach of the original, so it multiplies more, and is still faster.
 import numpy as np
 import tensorflow as tf
 
+from stn_icnn_tf.convolution import block_taps
+
 
 def block_kernel(kernel: np.ndarray) -> np.ndarray:
     """Rewrites a kernel over pixels as one over 2x2 blocks.
@@ -20,16 +22,7 @@ def block_kernel(kernel: np.ndarray) -> np.ndarray:
         four channels a channel: row in the block, column in the block, channel.
     """
     size, _, channels, filters = kernel.shape
-    reach = (size // 2 + 1) // 2
-    # taps[offset, q, p, t]: pixel p of a block sees pixel q of the block at an
-    # offset through tap t.
-    taps = np.zeros((2 * reach + 1, 2, 2, size), "float32")
-    for offset in range(-reach, reach + 1):
-        for q in range(2):
-            for p in range(2):
-                tap = 2 * offset + q - p + size // 2
-                if 0 <= tap < size:
-                    taps[offset + reach, q, p, tap] = 1.0
+    taps = block_taps(size)
     rewritten = np.einsum("aqpt,bruv,tvcf->abqrcpuf", taps, taps, kernel, optimize=True)
     return rewritten.reshape(*rewritten.shape[:2], 4 * channels, 4 * filters)
 
@@ -37,20 +30,13 @@ def block_kernel(kernel: np.ndarray) -> np.ndarray:
 def to_blocks(pixels: tf.Tensor) -> tf.Tensor:
     """Gathers 2x2 pixels `(batch, height, width, c)` into one place with 4 c channels.
 
+    `convolution.from_blocks` undoes it.
     An odd side is filled up with a zero pixel at its end.
     """
     height, width = pixels.shape[1:3]
     if height % 2 or width % 2:
         pixels = tf.pad(pixels, [[0, 0], [0, height % 2], [0, width % 2], [0, 0]])
     return tf.nn.space_to_depth(pixels, 2)
-
-
-def from_blocks(blocks: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """Undoes `to_blocks` for pictures of a `(height, width)`."""
-    pixels = tf.nn.depth_to_space(blocks, 2)
-    if tuple(pixels.shape[1:3]) != tuple(size):
-        pixels = pixels[:, : size[0], : size[1]]
-    return pixels
 
 
 def inside(size: tuple[int, int]) -> np.ndarray | None:

@@ -7,18 +7,21 @@ from keras import ops
 
 Tensor = Any
 
-# TAPS[phase, offset, tap] is 1 where the tap of a 5-wide kernel, centred on full
-# pixel 2 i + phase, falls on half-size pixel i + offset - 1.
-TAPS = np.array(
-    [
-        [
-            [float((phase + tap - 2) // 2 == offset - 1) for tap in range(5)]
-            for offset in range(3)
-        ]
-        for phase in range(2)
-    ],
-    "float32",
-)
+
+def block_taps(size: int) -> np.ndarray:
+    """Lists which tap of a kernel joins which pixels of 2x2 blocks, along one axis.
+
+    Args:
+        size: of the kernel, odd.
+
+    Returns:
+        float32 `(offsets, 2, 2, size)`: `[offset, q, p, t]` is 1 where pixel p of a
+        block sees pixel q of the block at an offset through tap t. Offsets run from
+        `-reach` to `reach`, so many that every tap has a place.
+    """
+    reach = (size // 2 + 1) // 2
+    offset, q, p, tap = np.ogrid[-reach : reach + 1, :2, :2, :size]
+    return (tap == 2 * offset + q - p + size // 2).astype("float32")
 
 
 def phase_kernel(kernel: Tensor) -> Tensor:
@@ -35,11 +38,34 @@ def phase_kernel(kernel: Tensor) -> Tensor:
         row, its column, the filter.
     """
     channels, filters = kernel.shape[2:]
-    taps = ops.cast(np.einsum("pdt,qes->depqts", TAPS, TAPS).reshape(36, 25), "float32")
-    folded = ops.matmul(taps, ops.reshape(ops.cast(kernel, "float32"), (25, -1)))
+    taps = block_taps(5).sum(axis=1)  # Both pixels of an upsampled block are alike.
+    taps = np.einsum("apt,bqs->abpqts", taps, taps).reshape(36, 25)
+    folded = ops.matmul(
+        ops.convert_to_tensor(taps), ops.reshape(ops.cast(kernel, "float32"), (25, -1))
+    )
     folded = ops.reshape(folded, (3, 3, 4, channels, filters))
     folded = ops.reshape(ops.transpose(folded, (0, 1, 3, 2, 4)), (3, 3, channels, -1))
     return ops.cast(folded, kernel.dtype)
+
+
+def from_blocks(blocks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Lays the four pixels of each block side by side, and trims to a size.
+
+    Args:
+        blocks: float `(batch, ceil(height / 2), ceil(width / 2), 4 * channels)`; the
+            last axis runs over the pixel's row in its block, its column, the channel.
+        size: `(height, width)` of the result.
+
+    Returns:
+        float `(batch, height, width, channels)`.
+    """
+    result = ops.depth_to_space(blocks, 2)
+    if tuple(result.shape[1:3]) != tuple(size):
+        # Not result[:, :h, :w]: its gradient took a seventh of a training step.
+        result = ops.slice(
+            result, (0, 0, 0, 0), (ops.shape(result)[0], *size, result.shape[-1])
+        )
+    return result
 
 
 def conv_phases(coarser: Tensor, kernel: Tensor, size: tuple[int, int]) -> Tensor:
@@ -53,13 +79,7 @@ def conv_phases(coarser: Tensor, kernel: Tensor, size: tuple[int, int]) -> Tenso
     Returns:
         float `(batch, height, width, filters)`.
     """
-    result = ops.depth_to_space(ops.conv(coarser, kernel, padding="same"), 2)
-    if tuple(result.shape[1:3]) != tuple(size):
-        # Not result[:, :h, :w]: its gradient took a seventh of a training step.
-        result = ops.slice(
-            result, (0, 0, 0, 0), (ops.shape(result)[0], *size, result.shape[-1])
-        )
-    return result
+    return from_blocks(ops.conv(coarser, kernel, padding="same"), size)
 
 
 def conv_upsampled(coarser: Tensor, kernel: Tensor, size: tuple[int, int]) -> Tensor:

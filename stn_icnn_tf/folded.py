@@ -11,11 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from stn_icnn_tf.blocks import block_kernel, from_blocks, inside, to_blocks
-from stn_icnn_tf.convolution import conv_phases, phase_kernel
-from stn_icnn_tf.geometry import make_theta
+from stn_icnn_tf.blocks import block_kernel, inside, to_blocks
+from stn_icnn_tf.convolution import conv_phases, from_blocks, phase_kernel
 from stn_icnn_tf.icnn import ConvUnit, InterlinkedCNN, Interlinking
-from stn_icnn_tf.localization import LocalizationNetwork
+from stn_icnn_tf.localization import LocalizationNetwork, Localizing
 
 
 def _array(variable: Any) -> np.ndarray:
@@ -112,11 +111,9 @@ class FoldedIcnn(Interlinking):
         net: whose weights are copied.
         size: `(height, width)` of the pictures.
         dtype: `"float32"` or `"bfloat16"`.
-        against_background: whether a net of two classes gives one channel, the
-            logit of the second class against background: softmax needs no more.
         blocks: whether the finest row works on blocks; False: on pixels.
 
-    Input and output are those of the net, but for that.
+    Input and output are those of the net.
     """
 
     def __init__(
@@ -124,7 +121,6 @@ class FoldedIcnn(Interlinking):
         net: InterlinkedCNN,
         size: tuple[int, int],
         dtype: str = "float32",
-        against_background: bool = False,
         blocks: bool = True,
     ) -> None:
         self.size = size
@@ -145,14 +141,9 @@ class FoldedIcnn(Interlinking):
         self.integrations = [fold(u, row) for row, u in enumerate(net.integrations)]
         tail = size if self.head_in_blocks else None
         self.folded_head = fold_unit(net.head, dtype, tail)
-        weights = [
-            (_array(conv.kernel), _array(conv.bias))
-            for conv in (net.head_conv, net.logits)
-        ]
-        if against_background and net.num_classes == 2:
-            weights[1] = tuple(w[..., 1:] - w[..., :1] for w in weights[1])
         self.head_conv, self.logits = (
-            FoldedConv(kernel, bias, dtype, blocks_of=tail) for kernel, bias in weights
+            FoldedConv(_array(conv.kernel), _array(conv.bias), dtype, blocks_of=tail)
+            for conv in (net.head_conv, net.logits)
         )
 
     def __call__(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -172,7 +163,7 @@ class FoldedIcnn(Interlinking):
         return tf.nn.max_pool2d(features, 3, 2, "SAME")
 
 
-class FoldedLocalization:
+class FoldedLocalization(Localizing):
     """A `LocalizationNetwork` of folded units.
 
     Args:
@@ -182,22 +173,18 @@ class FoldedLocalization:
     Input and output are those of the net.
     """
 
-    def __init__(self, net: LocalizationNetwork, dtype: str) -> None:
+    def __init__(self, net: LocalizationNetwork, dtype: str = "float32") -> None:
         self.convs = [[fold_unit(unit, dtype) for unit in pair] for pair in net.convs]
-        size = net.dense.kernel.shape[0]
-        self.kernel = _array(net.dense.kernel) / np.sqrt(size)
-        self.bias = _array(net.dense.bias)
-        self.mean = np.asarray(net.mean_crop, "float32")
-        self.scale_range = net.scale_range
+        self.kernel, self.bias = _array(net.dense.kernel), _array(net.dense.bias)
+        self.mean_crop, self.scale_range = net.mean_crop, net.scale_range
 
     def __call__(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        features = inputs * 2.0 - 1.0
-        for pair in self.convs:
-            for unit in pair:
-                features = unit(features)
-            features = tf.nn.max_pool2d(features, 2, 2, "SAME")
-        features = tf.reshape(tf.cast(features, "float32"), (-1, len(self.kernel)))
-        raw = tf.matmul(features, self.kernel) + self.bias
-        raw = tf.reshape(raw, (-1, len(self.mean), 3))
-        scale = self.mean[:, :1] * tf.exp(self.scale_range * tf.tanh(raw[..., :1]))
-        return make_theta(tf.repeat(scale, 2, axis=-1), self.mean[:, 1:] + raw[..., 1:])
+        return self.call(inputs)
+
+    def pool(self, features: tf.Tensor) -> tf.Tensor:
+        """Halves the features after a pair of convs."""
+        return tf.nn.max_pool2d(features, 2, 2, "SAME")
+
+    def dense(self, features: tf.Tensor) -> tf.Tensor:
+        """Runs the last layer."""
+        return tf.matmul(features, self.kernel) + self.bias

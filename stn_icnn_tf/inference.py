@@ -16,9 +16,6 @@ from stn_icnn_tf.pipeline import Pipeline
 
 PRECISIONS = ("float32", "bfloat16")
 
-# Photos that are resized, and faces that are pasted, at the same time.
-PARALLEL = 8
-
 
 class InferenceModel(Pipeline):
     """A model for inference alone, as TensorFlow functions with constant weights.
@@ -47,7 +44,7 @@ class InferenceModel(Pipeline):
         self.coarse = FoldedIcnn(model.coarse, coarse, precision)
         self.localization = FoldedLocalization(model.localization, precision)
         self.part_nets = {
-            name: FoldedIcnn(net, patch, precision, against_background=True)
+            name: FoldedIcnn(net, patch, precision)
             for name, net in model.part_nets.items()
         }
         self.paste_back = paste_back_by_face
@@ -55,18 +52,8 @@ class InferenceModel(Pipeline):
     def __call__(self, photos: tf.Tensor) -> dict[str, tf.Tensor]:
         return self.parse(photos)
 
-    def resize(self, photos: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-        """Resizes photos, antialiased; several at a time, which the kernel does not."""
-        return tf.map_fn(
-            lambda photo: tf.image.resize(photo, size, antialias=True),
-            photos,
-            parallel_iterations=PARALLEL,
-        )
-
     def probabilities(self, scores: tf.Tensor) -> tf.Tensor:
         """Turns the scores of a part into the probabilities of its classes alone."""
-        if scores.shape[-1] == 1:  # Against background, see `FoldedIcnn`.
-            return tf.sigmoid(scores)
         return tf.nn.softmax(scores)[..., 1:]
 
     def crop(self, image: tf.Tensor, theta: tf.Tensor) -> tf.Tensor:
@@ -172,7 +159,8 @@ def paste_back_by_face(
         paste_face,
         (tuple(foreground), first, last, inverse),
         fn_output_signature=tf.TensorSpec((None, None), tf.uint8),
-        parallel_iterations=PARALLEL,
+        # Faces one after the other: at once they are no faster, and take memory.
+        parallel_iterations=1,
     )
 
 

@@ -25,8 +25,33 @@ MEAN_CROP = (
 )
 
 
+class Localizing:
+    """How coarse scores become windows, whoever carries the layers out.
+
+    `LocalizationNetwork` runs it with Keras layers, the inference form with folded
+    ones.
+    """
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        # Scores are far from centred: most are 0. Spread them around 0.
+        features = inputs * 2.0 - 1.0
+        for pair in self.convs:
+            for unit in pair:
+                features = unit(features, training=training)
+            features = self.pool(features)
+        features = ops.cast(features, "float32")
+        size = int(np.prod(features.shape[1:]))
+        # Adam moves each of `size` weights alike; unscaled, the first step would
+        # throw the windows out of the picture.
+        raw = self.dense(ops.reshape(features, (-1, size)) / np.sqrt(size))
+        mean = ops.convert_to_tensor(self.mean_crop, dtype="float32")
+        raw = ops.reshape(raw, (-1, len(self.mean_crop), 3))
+        scale = mean[:, :1] * ops.exp(self.scale_range * ops.tanh(raw[..., :1]))
+        return make_theta(ops.repeat(scale, 2, axis=-1), mean[:, 1:] + raw[..., 1:])
+
+
 @keras.saving.register_keras_serializable(package="stn_icnn_tf")
-class LocalizationNetwork(layers.Layer):
+class LocalizationNetwork(Localizing, layers.Layer):
     """Turns coarse scores into one crop-only theta a part.
 
     Nine layers in the manner of VGG16: eight 3x3 convs in pairs, a 2x2 max-pool
@@ -105,23 +130,6 @@ class LocalizationNetwork(layers.Layer):
             height, width = -(-height // 2), -(-width // 2)
         self.dense.build((None, height * width * channels))
         self.built = True
-
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        # Scores are far from centred: most are 0. Spread them around 0.
-        features = inputs * 2.0 - 1.0
-        for pair in self.convs:
-            for unit in pair:
-                features = unit(features, training=training)
-            features = self.pool(features)
-        features = ops.cast(features, "float32")
-        size = int(np.prod(features.shape[1:]))
-        # Adam moves each of `size` weights alike; unscaled, the first step would
-        # throw the windows out of the picture.
-        raw = self.dense(ops.reshape(features, (-1, size)) / np.sqrt(size))
-        raw = ops.reshape(raw, (-1, self.num_parts, 3))
-        mean = ops.convert_to_tensor(self.mean_crop, dtype="float32")
-        scale = mean[:, :1] * ops.exp(self.scale_range * ops.tanh(raw[..., :1]))
-        return make_theta(ops.repeat(scale, 2, axis=-1), mean[:, 1:] + raw[..., 1:])
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return (input_shape[0], self.num_parts, 2, 3)

@@ -52,13 +52,10 @@ class Pipeline:
 
     `StnIcnn` runs these steps with Keras layers, the inference form with folded
     ones. Whoever inherits sets the sizes `coarse_size`, `patch_size`,
-    `canvas_size`, the rules `framing` and `window`, and the callables `coarse`,
-    `localization`, `crop`, `part_nets` (by name) and `paste_back`.
+    `canvas_size`, the rules `framing` and `window`, `mean_crop` and `scale_range`
+    of the windows, and the callables `coarse`, `localization`, `crop`, `part_nets`
+    (by name) and `paste_back`.
     """
-
-    def resize(self, photos: Tensor, size: tuple[int, int]) -> Tensor:
-        """Resizes photos to `(height, width)`, antialiased."""
-        return ops.image.resize(photos, size, antialias=True)
 
     def frame_photos(self, photos: Tensor) -> FramedPhotos:
         """Makes the coarse image and the source of a batch of photos.
@@ -81,7 +78,7 @@ class Pipeline:
         ]
         coarse_size = (self.coarse_size, self.coarse_size)
         if self.framing == "stretch":
-            coarse = self.resize(photos, coarse_size)
+            coarse = ops.image.resize(photos, coarse_size, antialias=True)
             return FramedPhotos(coarse, photos, whole, whole)
         side = ops.maximum(height, width)
         padding = (side - height) // 2, (side - width) // 2
@@ -93,9 +90,9 @@ class Pipeline:
         square = ops.pad(
             photos, ((0, 0), (padding[0], after[0]), (padding[1], after[1]), (0, 0))
         )
-        canvas = self.resize(square, canvas_size)
+        canvas = ops.image.resize(square, canvas_size, antialias=True)
         canvas_frame = frame_theta(self.coarse_size, canvas_size, (0, 0), canvas_size)
-        coarse = self.resize(canvas, coarse_size)
+        coarse = ops.image.resize(canvas, coarse_size, antialias=True)
         return FramedPhotos(coarse, canvas, canvas_frame[None, None], photo_frame)
 
     def coarse_scores(self, coarse_image: Tensor, training: bool = False) -> Tensor:

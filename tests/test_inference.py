@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.blocks import block_kernel, from_blocks, inside, to_blocks
+from stn_icnn_tf.blocks import block_kernel, inside, to_blocks
+from stn_icnn_tf.convolution import from_blocks
 from stn_icnn_tf.cropper import LearnedCrop, paste_back
 from stn_icnn_tf.folded import FoldedIcnn, FoldedLocalization
 from stn_icnn_tf.geometry import make_theta

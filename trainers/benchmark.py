@@ -12,11 +12,12 @@ from absl import app, flags
 
 from stn_icnn_tf.icnn import InterlinkedCNN
 from stn_icnn_tf.inference import PRECISIONS, InferenceModel
+from stn_icnn_tf.labels import PARTS
 from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.pretrained import load_model
-from trainers.charts import bar_chart, save_picture
-from trainers.flags_common import usage_errors
-from trainers.timing import Timing, machine, matrix_product, time_in_turn
+from trainers.charts import save_record
+from trainers.flags_common import define_model_flag, refuse_arguments, usage_errors
+from trainers.timing import Timing, machine, matrix_product, random_photos, time_in_turn
 
 FLAGS = flags.FLAGS
 
@@ -25,7 +26,7 @@ CEILING_SIDE = 4096
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    flags.DEFINE_string("model", None, "Run folder, .keras file, or shipped model.")
+    define_model_flag()
     flags.DEFINE_string("output", "benchmark", "Folder for the JSON and the picture.")
     flags.DEFINE_multi_integer("batch", [1, 8], "Photos a call; may be repeated.")
     flags.DEFINE_integer("size", 512, "Side of the photos in pixels.", 16)
@@ -53,7 +54,7 @@ def multiply_adds(model: StnIcnn) -> int:
     """Counts the multiply-adds that the networks of a model spend on a face."""
     count = icnn_multiply_adds(model.coarse, model.coarse_size)
     for name, net in model.part_nets.items():
-        parts = 2 if name in ("brow", "eye") else 1
+        parts = sum(part.net == name for part in PARTS)
         count += parts * icnn_multiply_adds(net, model.patch_size)
     side = model.coarse_size
     for pair in model.localization.convs:
@@ -78,10 +79,7 @@ def time_forms(
         `keras`, `float32`, `bfloat16`: one call each; `ceiling float32`, `ceiling
         bfloat16`: one matrix product.
     """
-    photos = tf.cast(
-        tf.random.stateless_uniform((batch, size, size, 3), (0, 0), 0, 256, tf.int32),
-        tf.uint8,
-    )
+    photos = random_photos(batch, size)
     parsers = {"keras": model, **{p: InferenceModel(model, p) for p in PRECISIONS}}
     functions = {}
     for name, parser in parsers.items():
@@ -138,8 +136,7 @@ def format_rows(rows: dict) -> str:
 
 def main(argv: list[str]) -> None:
     """Runs the script."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    refuse_arguments(argv)
     with usage_errors():
         model = load_model(FLAGS.model)
     record: dict = {
@@ -157,12 +154,9 @@ def main(argv: list[str]) -> None:
         record["batches"][batch] = rows
         print(f"\n{FLAGS.size} x {FLAGS.size}, batch {batch}, ms a face")
         print(format_rows(rows))
-    folder = pathlib.Path(FLAGS.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "benchmark.json").write_text(json.dumps(record, indent=1))
-    print(f"\nRecord: {folder / 'benchmark.json'}")
     panels = {f"batch {batch}": rows for batch, rows in record["batches"].items()}
-    save_picture(lambda: bar_chart(panels, "ms a face"), folder / "benchmark.png")
+    path = pathlib.Path(FLAGS.output) / "benchmark.json"
+    save_record(record, path, panels, "ms a face")
 
 
 if __name__ == "__main__":

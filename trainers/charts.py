@@ -1,5 +1,6 @@
 """Charts by matplotlib, which need not be installed otherwise."""
 
+import json
 import pathlib
 from typing import Any
 
@@ -54,14 +55,24 @@ def bar_chart(groups: dict[str, dict[str, dict[str, float]]], label: str) -> Any
     return figure
 
 
-def save_picture(draw: Any, path: pathlib.Path) -> None:
-    """Saves what `draw()` returns, or says why there is no picture.
+def save_record(
+    record: dict, path: pathlib.Path, groups: dict[str, dict], label: str
+) -> None:
+    """Writes a record as JSON, and beside it a bar chart if matplotlib is there.
 
-    For pictures beside a record that is worth having without them.
+    Args:
+        record: what was measured.
+        path: of the JSON; the picture has its name and `.png`.
+        groups: see `bar_chart`.
+        label: see `bar_chart`.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1))
+    print(f"\nRecord: {path}")
+    picture = path.with_suffix(".png")
     try:
-        draw().savefig(path, dpi=120)
+        bar_chart(groups, label).savefig(picture, dpi=120)
     except ImportError as error:
         print(f"No picture: {error}")
     else:
-        print(f"Picture: {path}")
+        print(f"Picture: {picture}")

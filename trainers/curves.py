@@ -15,7 +15,7 @@ from typing import Any
 from absl import app, flags
 
 from trainers.charts import new_figure
-from trainers.flags_common import usage_errors
+from trainers.flags_common import refuse_arguments, usage_errors
 from trainers.stages import STAGE_NAMES
 
 FLAGS = flags.FLAGS
@@ -115,8 +115,7 @@ def draw_curves(histories: dict[str, History]) -> Any:
 
 def main(argv: list[str]) -> None:
     """Runs the script."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    refuse_arguments(argv)
     with usage_errors():
         names = run_names(FLAGS.run_dir)
         histories = {

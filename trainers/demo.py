@@ -12,6 +12,8 @@ import time
 from absl import app, flags
 from PIL import Image
 
+from trainers.flags_common import refuse_arguments
+
 FLAGS = flags.FLAGS
 
 
@@ -38,8 +40,7 @@ def example_photo(folder: pathlib.Path) -> pathlib.Path:
 
 def main(argv: list[str]) -> None:
     """Runs the script."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    refuse_arguments(argv)
     start = time.monotonic()
     output = pathlib.Path(FLAGS.output)
     output.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from stn_icnn_tf.preprocess import decode_example
 from stn_icnn_tf.pretrained import load_model
 from trainers.croppers import CROPPERS, make_cropper
 from trainers.data import load_builder, load_split
-from trainers.flags_common import define_scoring_flags, usage_errors
+from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
 from trainers.tables import FORMATS, format_table, score_tables
 
 FLAGS = flags.FLAGS
@@ -112,8 +112,7 @@ def write_tables() -> None:
 
 def main(argv: list[str]) -> None:
     """Runs the script."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    refuse_arguments(argv)
     if FLAGS.table:
         write_tables()
         return

@@ -8,14 +8,14 @@ from absl import app, flags
 from stn_icnn_tf.export import export_saved_model
 from stn_icnn_tf.inference import PRECISIONS
 from stn_icnn_tf.pretrained import load_model
-from trainers.flags_common import usage_errors
+from trainers.flags_common import define_model_flag, refuse_arguments, usage_errors
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    flags.DEFINE_string("model", None, "Run folder, .keras file, or shipped model.")
+    define_model_flag()
     flags.DEFINE_string("output", None, "Folder of the served model.")
     flags.DEFINE_integer("version", 1, "Version folder to write.")
     flags.DEFINE_enum(
@@ -25,8 +25,7 @@ def define_flags() -> None:
 
 def main(argv: list[str]) -> None:
     """Runs the script."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    refuse_arguments(argv)
     with usage_errors():
         folder = export_saved_model(
             load_model(FLAGS.model), FLAGS.output, FLAGS.version, FLAGS.precision

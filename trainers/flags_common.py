@@ -8,11 +8,27 @@ from absl import app, flags
 
 def define_scoring_flags() -> None:
     """Defines the flags that name a model and the photos that it is scored on."""
+    define_model_flag()
+    define_dataset_flags()
+    flags.DEFINE_string("split", "test", "Split, or slice of one.")
+
+
+def define_model_flag() -> None:
+    """Defines the flag that names a trained model."""
     flags.DEFINE_string("model", None, "Run folder, .keras file, or shipped model.")
-    flags.DEFINE_string("dataset", "helen", "Data set, or DATASET/CONFIG.")
+
+
+def define_dataset_flags(default: str = "helen") -> None:
+    """Defines the flags that name a data set."""
+    flags.DEFINE_string("dataset", default, "Data set, or DATASET/CONFIG.")
     flags.DEFINE_string("data_dir", None, "TFDS data folder.")
     flags.DEFINE_string("manual_dir", None, "Folder with the data set's download.")
-    flags.DEFINE_string("split", "test", "Split, or slice of one.")
+
+
+def refuse_arguments(argv: list[str]) -> None:
+    """Refuses what is no flag: absl hands it on."""
+    if len(argv) > 1:
+        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from stn_icnn_tf.windows import part_centers
 from trainers.covering import FILLS, choose_parts, cover_parts, part_box
 from trainers.croppers import make_cropper
 from trainers.data import load_builder, load_split
-from trainers.flags_common import define_scoring_flags, usage_errors
+from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
 
 FLAGS = flags.FLAGS
 
@@ -216,8 +216,7 @@ def format_summary(summary: dict[str, dict[str, dict[str, float]]]) -> str:
 
 def main(argv: list[str]) -> None:
     """Runs the script."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    refuse_arguments(argv)
     with usage_errors():
         model = load_model(FLAGS.model)
         builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)

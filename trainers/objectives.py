@@ -4,7 +4,6 @@ import math
 
 import tensorflow as tf
 
-from stn_icnn_tf.cropper import paste_back
 from stn_icnn_tf.geometry import affine_grid, grid_sample, make_theta
 from stn_icnn_tf.labels import NUM_CLASSES, PARTS
 from stn_icnn_tf.losses import (
@@ -197,9 +196,9 @@ def stage_counts(model: StnIcnn, stage: Stage, batch: Batch) -> dict[str, tf.Ten
     if stage.name == "end_to_end":
         theta = _source_theta(model, theta, batch)
         patches = model.crop(tf.cast(batch["image"], tf.float32), theta)
-        probabilities = [tf.nn.softmax(s) for s in model.part_scores(patches)]
+        probabilities = [model.probabilities(s) for s in model.part_scores(patches)]
         truth = batch["mask"]
-        guess = paste_back(probabilities, theta, tuple(truth.shape[1:3]))
+        guess = model.paste_back(probabilities, theta, tuple(truth.shape[1:3]))
     if stage.name != "localization":
         real = batch["weight"] > 0
         counts["matrix"] = confusion_matrix(

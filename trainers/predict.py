@@ -18,7 +18,7 @@ from stn_icnn_tf.inference import InferenceModel
 from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.pretrained import load_model
 from stn_icnn_tf.visualize import overlay, palette_image
-from trainers.flags_common import usage_errors
+from trainers.flags_common import define_model_flag, refuse_arguments, usage_errors
 
 FLAGS = flags.FLAGS
 
@@ -27,7 +27,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    flags.DEFINE_string("model", None, "Run folder, .keras file, or shipped model.")
+    define_model_flag()
     flags.DEFINE_string("input", None, "A photo, or a folder of photos.")
     flags.DEFINE_string("output", None, "Folder for the masks and overlays.")
 
@@ -107,8 +107,7 @@ def parse_photos(
 
 def main(argv: list[str]) -> None:
     """Runs the script; exits 1 if a file failed."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    refuse_arguments(argv)
     with usage_errors():
         photos = list_photos(pathlib.Path(FLAGS.input))
         model = load_model(FLAGS.model)

@@ -15,7 +15,7 @@ from stn_icnn_tf.augment import AUGMENTATIONS, Augmentation
 from stn_icnn_tf.preprocess import Framing, frame_example
 from stn_icnn_tf.visualize import contact_sheet, overlay
 from trainers.data import load_builder, load_split
-from trainers.flags_common import usage_errors
+from trainers.flags_common import define_dataset_flags, refuse_arguments, usage_errors
 from trainers.schedules import SCHEDULES
 
 FLAGS = flags.FLAGS
@@ -23,9 +23,7 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    flags.DEFINE_string("dataset", "helen", "Data set, or DATASET/CONFIG.")
-    flags.DEFINE_string("data_dir", None, "TFDS data folder.")
-    flags.DEFINE_string("manual_dir", None, "Folder with the data set's download.")
+    define_dataset_flags()
     flags.DEFINE_string("split", "train", "Split, or slice of one.")
     flags.DEFINE_string("output", None, "PNG file to write.")
     flags.DEFINE_integer("count", 6, "Photos, from the first.", lower_bound=1)
@@ -76,8 +74,7 @@ def preview_rows(
 
 def main(argv: list[str]) -> None:
     """Runs the script."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    refuse_arguments(argv)
     with usage_errors():
         builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
         dataset = load_split(builder, FLAGS.split).take(FLAGS.count)

@@ -70,8 +70,14 @@ def matrix_product(dtype: str, side: int = 4096) -> Callable[[], tf.Tensor]:
     It makes `side ** 3` multiply-adds.
     """
     matrix = tf.cast(tf.random.stateless_normal((side, side), (0, 0)), dtype)
-    product = tf.function(lambda: tf.reduce_sum(tf.matmul(matrix, matrix)))
-    return product
+    return tf.function(lambda: tf.reduce_sum(tf.matmul(matrix, matrix)))
+
+
+def random_photos(batch: int, side: int) -> tf.Tensor:
+    """Returns uint8 `(batch, side, side, 3)`, the same at every call."""
+    shape = (batch, side, side, 3)
+    numbers = tf.random.stateless_uniform(shape, (0, 0), 0, 256, tf.int32)
+    return tf.cast(numbers, tf.uint8)
 
 
 def machine() -> dict[str, object]:

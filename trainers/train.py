@@ -17,7 +17,7 @@ from absl import app, flags, logging
 from stn_icnn_tf.model import MODEL_PRESETS, StnIcnn
 from stn_icnn_tf.pretrained import load_model
 from trainers.data import load_builder, load_split
-from trainers.flags_common import usage_errors
+from trainers.flags_common import define_dataset_flags, refuse_arguments, usage_errors
 from trainers.loop import Trainer, run_stages
 from trainers.overrides import model_arguments
 from trainers.schedules import SCHEDULES, get_schedule
@@ -28,9 +28,7 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    flags.DEFINE_string("dataset", "helen", "Data set, or DATASET/CONFIG.")
-    flags.DEFINE_string("data_dir", None, "TFDS data folder.")
-    flags.DEFINE_string("manual_dir", None, "Folder with the data set's download.")
+    define_dataset_flags()
     flags.DEFINE_string("run_dir", None, "Folder of the run: made, or resumed.")
     flags.DEFINE_enum(
         "stage", "all", ("all", *STAGE_NAMES), "Stage to train; all: in their order."
@@ -81,8 +79,7 @@ def save_model(model: StnIcnn, path: pathlib.Path) -> None:
 
 def main(argv: list[str]) -> None:
     """Runs the script."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    refuse_arguments(argv)
     with usage_errors():
         stages = get_schedule(FLAGS.schedule, tuple(FLAGS.set))
         stages = choose_stages(stages, FLAGS.stage)

@@ -5,7 +5,6 @@ import functools
 import itertools
 from collections.abc import Mapping
 
-import numpy as np
 import tensorflow_datasets as tfds
 
 from stn_icnn_tf.labels import CLASS_NAMES
@@ -13,6 +12,7 @@ from tfds_builders import beam
 from tfds_builders.celeb_a_mask_hq import layout
 from tfds_builders.celeb_a_mask_hq.examples import read_example
 from tfds_builders.celeb_a_mask_hq.splits import read_splits
+from tfds_builders.features import face_features
 from tfds_builders.files import Root
 
 HOMEPAGE = "https://github.com/switchablenorms/CelebAMask-HQ"
@@ -61,15 +61,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(shape=(None, None, 3)),
-                    "segmentation_mask": tfds.features.Image(
-                        shape=(None, None, 1), dtype=np.uint8, encoding_format="png"
-                    ),
-                    "name": tfds.features.Text(),
-                }
-            ),
+            features=face_features(),
             homepage=HOMEPAGE,
             metadata=tfds.core.MetadataDict(
                 class_names=list(self.builder_config.class_names)

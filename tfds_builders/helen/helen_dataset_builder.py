@@ -3,9 +3,9 @@
 import itertools
 from collections.abc import Iterator
 
-import numpy as np
 import tensorflow_datasets as tfds
 
+from tfds_builders.features import face_features
 from tfds_builders.helen import layout
 
 
@@ -22,15 +22,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(shape=(None, None, 3)),
-                    "segmentation_mask": tfds.features.Image(
-                        shape=(None, None, 1), dtype=np.uint8, encoding_format="png"
-                    ),
-                    "name": tfds.features.Text(),
-                }
-            ),
+            features=face_features(),
             homepage="http://pages.cs.wisc.edu/~lizhang/projects/face-parsing/",
             disable_shuffling=True,
         )

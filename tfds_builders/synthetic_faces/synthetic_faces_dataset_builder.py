@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
+from tfds_builders.features import face_features
 from tfds_builders.synthetic_faces.drawing import MIN_SIDE, draw_face
 
 SPLITS = ("train", "validation", "test")
@@ -68,17 +69,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "image": tfds.features.Image(
-                        shape=(None, None, 3), encoding_format="jpeg"
-                    ),
-                    "segmentation_mask": tfds.features.Image(
-                        shape=(None, None, 1), dtype=np.uint8, encoding_format="png"
-                    ),
-                    "name": tfds.features.Text(),
-                }
-            ),
+            features=face_features("jpeg"),
             disable_shuffling=True,
         )
 
