@@ -152,6 +152,18 @@ def frame_example(
     }
 
 
+def _without_autotune(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Fixes the number of parallel calls: one a core.
+
+    The thread that would tune it sleeps for up to a minute at a time, and a
+    distributed iterator that has given its last batch waits for it to wake: as
+    long as an epoch of a small data set, after every epoch.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
+
+
 def examples_per_epoch(
     dataset: tf.data.Dataset, augmentation: Augmentation | None
 ) -> int:
@@ -202,7 +214,7 @@ def training_batches(
         return tf.cond(variant == 0, lambda: frame_example(example, framing), augmented)
 
     # The variants of a photo share its bytes, so the buffer may hold them all.
-    return (
+    return _without_autotune(
         dataset.flat_map(make_variants)
         .apply(
             tf.data.experimental.assert_cardinality(
@@ -237,4 +249,4 @@ def evaluation_batches(
         filler = framed.take(1).repeat(missing)
         filler = filler.map(lambda example: {**example, "weight": tf.zeros(())})
         framed = framed.concatenate(filler)
-    return framed.batch(batch_size, drop_remainder=True).prefetch(2)
+    return _without_autotune(framed.batch(batch_size, drop_remainder=True).prefetch(2))

@@ -169,6 +169,14 @@ def test_evaluation_sees_every_photo_once_and_fills_the_last_batch():
     np.testing.assert_array_equal(weights, [1, 1, 1, 1, 1, 0, 0, 0])
 
 
+def test_no_iterator_waits_for_the_thread_that_tunes_it():
+    for batches in (
+        training_batches(faces(2), FRAMING, None, 2, 0, 0),
+        evaluation_batches(faces(2), FRAMING, 2),
+    ):
+        assert not batches.options().autotune.enabled
+
+
 def test_photo_larger_than_a_stretch_canvas_is_an_error():
     with pytest.raises(tf.errors.InvalidArgumentError, match="larger than the canvas"):
         frame_example(square_example(80, 40), Framing("stretch", 32, 64))

@@ -214,11 +214,7 @@ class Trainer:
         return {name: value / steps for name, value in sums.items()}
 
     def training_batches(self, training: tf.data.Dataset, epoch: int) -> Iterator[dict]:
-        """Yields the distributed batches of an epoch.
-
-        Ask for as many as there are, not for the end: running into a distributed
-        dataset's end to find it could take a minute.
-        """
+        """Yields the distributed batches of an epoch."""
         batches = training_batches(
             training,
             self.framing,
