@@ -17,7 +17,7 @@ class Augmentation:
     """Ranges of the random operations.
 
     The first four, `OPERATIONS`, are the paper's. Mirroring (with probability
-    1/2) and colour are ours.
+    1/2), colour and blur are ours.
 
     Attributes:
         rotation: largest angle, degrees, either way.
@@ -27,6 +27,9 @@ class Augmentation:
         noise: largest standard deviation of Gaussian noise, in 0..255.
         color: largest relative change of brightness; contrast and colour cast
             change by half of it.
+        blur: largest factor by which a blurred photo is shrunk and enlarged again;
+            drawn evenly in its logarithm; 1 for none.
+        blurred: share of the photos that are blurred.
         mirror: whether photos are mirrored left to right.
         probability: of each operation, if `operations` is `"independent"`.
         operations: how the paper's operations are drawn. `"independent"`: each
@@ -51,6 +54,8 @@ class Augmentation:
     scale: tuple[float, float] = (0.9, 1.2)
     noise: float = 8.0
     color: float = 0.0
+    blur: float = 1.0
+    blurred: float = 0.25
     mirror: bool = False
     probability: float = 0.5
     operations: str = "independent"
@@ -67,6 +72,11 @@ class Augmentation:
             raise ValueError(
                 "Argument `probability` must be in 0..1. "
                 f"Received: probability={self.probability}"
+            )
+        if self.blur < 1 or not 0 <= self.blurred <= 1:
+            raise ValueError(
+                "Arguments `blur` and `blurred` must be at least 1 and in 0..1. "
+                f"Received: blur={self.blur}, blurred={self.blurred}"
             )
         if self.operations not in DRAWS:
             raise ValueError(
@@ -89,13 +99,19 @@ _PAPER = {"operations": "counted", "variants": 5}
 _HELEN_ALONE = Augmentation(rotation=15.0, shift=0.3, scale=(0.8, 1.5), **_PAPER)
 _HELEN_COMBINED = Augmentation(rotation=15.0, shift=0.1, scale=(0.9, 1.2), **_PAPER)
 
-# name -> augmentation. `ours` is that of our own schedules; the rest are the
-# paper's way with the ranges of the published model. On HELEN these are wider for
-# an operation alone than for several combined: `helen` tells the two apart. The
-# strength of the noise is ours: it is not printed.
+_OURS = Augmentation(
+    rotation=20.0, shift=0.1, scale=(0.8, 1.3), noise=8.0, color=0.3, mirror=True
+)
+
+# name -> augmentation. `ours` is that of our own schedules, `wide` that of their
+# joint stage: tilted, far and blurred faces. The rest are the paper's way with the
+# ranges of the published model. On HELEN these are wider for an operation alone
+# than for several combined: `helen` tells the two apart. The strength of the noise
+# is ours: it is not printed.
 AUGMENTATIONS = {
-    "ours": Augmentation(
-        rotation=20.0, shift=0.1, scale=(0.8, 1.3), noise=8.0, color=0.3, mirror=True
+    "ours": _OURS,
+    "wide": dataclasses.replace(
+        _OURS, rotation=30.0, shift=0.2, scale=(0.5, 1.3), blur=4.0, probability=0.4
     ),
     "helen": dataclasses.replace(_HELEN_COMBINED, alone=_HELEN_ALONE),
     "helen_combined": _HELEN_COMBINED,
@@ -226,7 +242,7 @@ def mirror_mask(mask: tf.Tensor) -> tf.Tensor:
 def random_pixels(
     augmentation: Augmentation, image: tf.Tensor, seed: tf.Tensor
 ) -> tf.Tensor:
-    """Changes the colours and adds Gaussian noise; labels have no part in it.
+    """Changes the colours, blurs, adds Gaussian noise; labels have no part in it.
 
     Args:
         augmentation: the ranges.
@@ -245,6 +261,17 @@ def random_pixels(
         gray = tf.reduce_mean(image, axis=-1, keepdims=True)
         # One photo in ten loses its colour.
         image = tf.where(draw[5] > 0.8, gray + tf.zeros_like(image), image)
+    if augmentation.blur > 1.0:
+        chosen, size = tf.unstack(_uniform(seed + 5, 2, 0.0, 1.0))
+
+        def blur() -> tf.Tensor:
+            whole = tf.shape(image)[:2]
+            factor = tf.exp(size * math.log(augmentation.blur))
+            few = tf.cast(tf.cast(whole, tf.float32) / factor, tf.int32)
+            small = tf.image.resize(image, tf.maximum(few, 1), antialias=True)
+            return tf.ensure_shape(tf.image.resize(small, whole), image.shape)
+
+        image = tf.cond(chosen < augmentation.blurred, blur, lambda: image)
     if augmentation.noise:
         noisy = chosen_operations(augmentation, seed)[3]
 

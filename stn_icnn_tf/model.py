@@ -7,7 +7,11 @@ import keras
 from stn_icnn_tf.cropper import LearnedCrop, paste_back
 from stn_icnn_tf.icnn import InterlinkedCNN
 from stn_icnn_tf.labels import NUM_CLASSES, PARTS
-from stn_icnn_tf.localization import MEAN_CROP, LocalizationNetwork
+from stn_icnn_tf.localization import (
+    CELEBAMASK_HQ_CROP,
+    MEAN_CROP,
+    LocalizationNetwork,
+)
 from stn_icnn_tf.pipeline import Pipeline
 from stn_icnn_tf.windows import WINDOW_RULES
 
@@ -15,9 +19,11 @@ Tensor = Any
 
 FRAMINGS = ("stretch", "letterbox")
 
-# Arguments of named models. `paper` is the published setting for HELEN.
+# Arguments of named models. `paper` is the published setting for HELEN,
+# `celebamask_hq` has that data set's mean face.
 MODEL_PRESETS = {
     "default": {},
+    "celebamask_hq": {"mean_crop": CELEBAMASK_HQ_CROP},
     "paper": {
         "framing": "stretch",
         "window": "fixed",

@@ -108,6 +108,17 @@ def test_operation_not_drawn_changes_nothing():
     np.testing.assert_array_equal(noisy, chosen[:, 3])
 
 
+def test_blur_takes_detail_from_the_share_asked_for_and_keeps_the_size():
+    stripes = np.tile(np.array([0.0, 200.0], "float32"), (40, 25))[..., None]
+    image = tf.constant(np.repeat(stripes, 3, -1))
+    blurring = Augmentation(noise=0.0, blur=4.0, blurred=0.5)
+    results = [random_pixels(blurring, image, key) for key in seeds(60)]
+    assert {result.shape for result in results} == {image.shape}
+    lost = [np.std(result) < 0.9 * np.std(image) for result in results]
+    assert 0.3 < np.mean(lost) < 0.7
+    assert min(np.std(result) for result in results) < 0.1 * np.std(image)
+
+
 def test_draws_depend_on_the_seed_alone():
     key = tf.constant([3, 70], tf.int64)
     once, again = (random_warp(COUNTED, (64, 64), key)[0] for _ in range(2))
@@ -127,6 +138,8 @@ def test_named_augmentations_are_the_papers():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"blur": 0.5}, "`blur`"),
+        ({"blurred": 1.5}, "`blur` and `blurred`"),
         ({"operations": "both"}, "`operations`.*both"),
         ({"variants": 0}, "`variants`.*0"),
         ({"alone": Augmentation()}, "`alone`.*independent"),

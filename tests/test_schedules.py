@@ -18,11 +18,18 @@ from trainers.stages import STAGE_NAMES, Jitter, Stage
 def test_named_schedules():
     assert set(SCHEDULES) == {
         "cpu",
+        "celebamask_hq_cpu",
         "demo",
         "helen_paper",
         "celebamask_hq_paper",
         "hybrid",
     }
+    for name in ("cpu", "celebamask_hq_cpu", "demo"):
+        *singles, joint = get_schedule(name)
+        assert [s.name for s in (*singles, joint)] == list(STAGE_NAMES)
+        assert {s.augmentation for s in singles} == {AUGMENTATIONS["ours"]}
+        assert joint.augmentation == AUGMENTATIONS["wide"]
+        assert len(joint.trained_networks) == 3
     for name in ("helen_paper", "celebamask_hq_paper"):
         stages = get_schedule(name)
         assert [s.name for s in stages] == list(STAGE_NAMES)

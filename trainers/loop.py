@@ -18,7 +18,7 @@ from stn_icnn_tf.preprocess import (
 )
 from stn_icnn_tf.visualize import overlay_batch
 from trainers.objectives import stage_counts, stage_losses
-from trainers.optimizer import FusedAdam
+from trainers.optimizer import OPTIMIZERS
 from trainers.stages import Stage
 
 
@@ -83,7 +83,7 @@ class Trainer:
         with strategy.scope():
             self.optimizers = {}
             for network in stage.trained_networks:
-                optimizer = FusedAdam(stage.rate(network))
+                optimizer = OPTIMIZERS[stage.optimizer](stage.rate(network))
                 optimizer.build(network_variables(model, network))
                 self.optimizers[network] = optimizer
         self.checkpoints = tf.train.CheckpointManager(

@@ -12,6 +12,7 @@ from stn_icnn_tf.labels import NUM_PARTS
 
 STAGE_NAMES = ("coarse", "localization", "parts", "end_to_end")
 DECAYS = ("halving", "cosine")
+OPTIMIZERS = ("adam", "muon")
 NETWORKS = ("coarse", "localization", "parts")
 # Epochs in which a cosine rate climbs: Adam's first steps know little.
 WARM_UP = 0.5
@@ -50,6 +51,7 @@ class Stage:
         coarse_rate: learning rate of the coarse net; 0 freezes it.
         localization_rate: learning rate of the localization network.
         parts_rate: learning rate of the part nets.
+        optimizer: `"adam"`, the paper's, or `"muon"`, see `optimizer.Muon`.
         decay: `"halving"`, the paper's (section 2.5.2), or `"cosine"`: from a short
             warm-up down to nothing at the last step.
         halve_every: epochs after which every rate is halved, if `decay` halves.
@@ -73,6 +75,7 @@ class Stage:
     coarse_rate: float = 0.0
     localization_rate: float = 0.0
     parts_rate: float = 0.0
+    optimizer: str = "adam"
     decay: str = "halving"
     halve_every: int = 5
     part_loss: str = "softmax"
@@ -93,11 +96,12 @@ class Stage:
                 "Arguments `epochs` and `batch_size` must be at least 0 and 1. "
                 f"Received: epochs={self.epochs}, batch_size={self.batch_size}"
             )
-        if self.decay not in DECAYS:
-            raise ValueError(
-                f"Argument `decay` must be one of {DECAYS}. "
-                f"Received: decay={self.decay}"
-            )
+        for field, choices in (("decay", DECAYS), ("optimizer", OPTIMIZERS)):
+            if getattr(self, field) not in choices:
+                raise ValueError(
+                    f"Argument `{field}` must be one of {choices}. "
+                    f"Received: {field}={getattr(self, field)}"
+                )
         if isinstance(self.jitter, tuple) and len(self.jitter) != NUM_PARTS:
             raise ValueError(
                 f"Argument `jitter` must be a number, or one Jitter for each of the "
