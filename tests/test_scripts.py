@@ -14,7 +14,8 @@ from stn_icnn_tf.labels import PALETTE
 from stn_icnn_tf.pretrained import load_model
 from tests.helpers import small_model
 from tests.test_model import photos, shake
-from trainers import evaluate, predict
+from trainers import evaluate
+from trainers.photos import output_stems
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def test_predict_script_goes_on_past_a_bad_file_and_exits_1(run_folder, tmp_path
 
 def test_photos_of_one_stem_do_not_overwrite_each_other(tmp_path):
     paths = [tmp_path / "a.jpg", tmp_path / "a.png", tmp_path / "b.png"]
-    assert predict.output_stems(paths) == ["a.jpg", "a.png", "b"]
+    assert output_stems(paths) == ["a.jpg", "a.png", "b"]
 
 
 def test_train_all_stages_then_evaluate(tmp_path):

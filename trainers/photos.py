@@ -1,0 +1,70 @@
+"""Photos in, masks out: the files of `trainers.predict` and `trainers.request`."""
+
+import pathlib
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from stn_icnn_tf.visualize import overlay, palette_image
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+# Pillow's errors on broken files are of many kinds.
+READ_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
+
+def list_photos(path: pathlib.Path) -> list[pathlib.Path]:
+    """Lists the photos of a folder, or the one file given.
+
+    Raises:
+        ValueError: if there is nothing there.
+    """
+    if path.is_file():
+        return [path]
+    photos = []
+    if path.is_dir():
+        photos = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+    if not photos:
+        raise ValueError(
+            f"Argument `input` must be a photo or a folder that holds some "
+            f"({', '.join(SUFFIXES)}). Received: input={path}"
+        )
+    return photos
+
+
+def output_stems(photos: list[pathlib.Path]) -> list[str]:
+    """Names the outputs: STEM, or the whole file name where two stems are one."""
+    stems = [photo.stem for photo in photos]
+    return [
+        photo.stem if stems.count(photo.stem) == 1 else photo.name for photo in photos
+    ]
+
+
+def read_photo(path: pathlib.Path) -> np.ndarray:
+    """Reads a photo as uint8 `(height, width, 3)`, after its EXIF rotation.
+
+    Raises:
+        OSError: if the file cannot be read as a picture, see also `READ_ERRORS`.
+    """
+    with Image.open(path) as picture:
+        return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+
+
+def save_parsed(
+    photo: np.ndarray, mask: np.ndarray, output: pathlib.Path, stem: str
+) -> None:
+    """Writes `STEM_mask.png`, with a palette, and `STEM_overlay.png`.
+
+    Args:
+        photo: uint8 `(height, width, 3)`.
+        mask: uint8 `(height, width)`, class ids.
+        output: folder that exists.
+        stem: beginning of the names.
+
+    Raises:
+        OSError: if a file cannot be written.
+        ValueError: if the sizes differ.
+    """
+    tinted = overlay(photo, mask)
+    palette_image(mask).save(output / f"{stem}_mask.png")
+    Image.fromarray(tinted).save(output / f"{stem}_overlay.png")
