@@ -16,24 +16,23 @@ SCALE_TOLERANCE = 1.4
 SHIFT_TOLERANCE = 0.2
 
 
-def face_square(theta: tf.Tensor, size: Tensor, mean_crop: tuple) -> tf.Tensor:
-    """Finds the square in which a face lies as the mean face lies in its frame.
+def square_around(centers: Tensor, mean_centers: np.ndarray) -> tf.Tensor:
+    """Finds the square in which points lie as they do in the frame of the mean face.
 
     Args:
-        theta: float `(parts, 2, 3)`, patch -> photo.
-        size: float `(width, height)` of the photo in pixels.
-        mean_crop: `(parts, 3)`: scale, x and y of the mean face.
+        centers: float `(points, 2)`, (x, y) in pixels; two points at least.
+        mean_centers: float `(points, 2)`, normalised (x, y) of the same points.
 
     Returns:
-        float `(3,)`: left, top and side in pixels. By least squares over the
-        centres of the windows; the square may reach out of the photo.
+        float `(3,)`: left, top and side in pixels. By least squares; the square may
+        reach out of the photo.
     """
-    mean = np.asarray(mean_crop, "float32")[:, 1:]
+    mean = np.asarray(mean_centers, "float32")
     spread = mean - mean.mean(axis=0)
-    centers = to_pixels(theta[..., 2], size)
+    centers = tf.cast(centers, tf.float32)
     middle = tf.reduce_mean(centers, axis=0)
     half = tf.reduce_sum((centers - middle) * spread) / float(np.sum(spread**2))
-    # Windows in disorder are no face: then a dot where they are, not a mirrored one.
+    # Points in disorder are no face: then a dot where they are, not a mirrored one.
     half = tf.maximum(half, 4.0)
     corner = middle - half * (mean.mean(axis=0) + 1.0)
     return tf.concat([corner, [2.0 * half + 1.0]], axis=0)
@@ -88,13 +87,18 @@ class AnyFraming:
         square = tf.cast(square, tf.float32)
         mask, theta = self._parse(photo, size, square)
 
+        mean_centers = np.asarray(self.model.mean_crop)[:, 1:]
+
+        def own_square(theta: tf.Tensor) -> tf.Tensor:
+            return square_around(to_pixels(theta[..., 2], size), mean_centers)
+
         def off(look: tf.Tensor, square: tf.Tensor, mask: Any, theta: tf.Tensor) -> Any:
-            return ~fits(face_square(theta, size, self.model.mean_crop), square)
+            return ~fits(own_square(theta), square)
 
         def look_again(
             look: tf.Tensor, square: tf.Tensor, mask: Any, theta: tf.Tensor
         ) -> tuple:
-            square = face_square(theta, size, self.model.mean_crop)
+            square = own_square(theta)
             return (look + 1, square, *self._parse(photo, size, square))
 
         _, square, mask, theta = tf.while_loop(

@@ -5,7 +5,7 @@ import tensorflow as tf
 from stn_icnn_tf.geometry import make_theta
 from stn_icnn_tf.inference import InferenceModel
 from stn_icnn_tf.localization import MEAN_CROP
-from stn_icnn_tf.reframe import AnyFraming, face_square, whole_square
+from stn_icnn_tf.reframe import AnyFraming, square_around, whole_square
 from tests.helpers import small_model
 
 MEAN = np.asarray(MEAN_CROP, "float32")
@@ -91,9 +91,13 @@ def test_looks_end():
 
 
 def test_square_of_the_mean_face_is_the_frame():
-    theta = make_theta(MEAN[:, :1] * [1.0, 1.0], MEAN[:, 1:])
-    square = face_square(theta, tf.constant([65.0, 65.0]), MEAN_CROP)
+    square = square_around((MEAN[:, 1:] + 1.0) * 32.0, MEAN[:, 1:])
     np.testing.assert_allclose(square, [0.0, 0.0, 65.0], atol=1e-4)
+
+
+def test_points_in_disorder_give_a_dot():
+    square = square_around(-30.0 * MEAN[:, 1:], MEAN[:, 1:])
+    assert square[2] == 9.0
 
 
 @pytest.mark.parametrize("size", [(70, 91), (91, 70), (64, 64), (40, 9)])

@@ -1,20 +1,24 @@
 """Parses photos: writes STEM_mask.png and STEM_overlay.png for each.
 
-One roughly centred face a photo is assumed.
+One face a photo is assumed, roughly in its middle; --detect_faces finds every face.
 
   python -m trainers.predict --model=runs/helen --input=photos --output=masks
 """
 
 import pathlib
 import sys
+from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 from absl import app, flags
 from tqdm import tqdm
 
+from stn_icnn_tf.detection import FaceDetector
 from stn_icnn_tf.inference import InferenceModel
 from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.pretrained import load_model
+from stn_icnn_tf.reframe import AnyFraming, whole_square
 from trainers.flags_common import define_model_flag, refuse_arguments, usage_errors
 from trainers.photos import (
     READ_ERRORS,
@@ -32,29 +36,71 @@ def define_flags() -> None:
     define_model_flag()
     flags.DEFINE_string("input", None, "A photo, or a folder of photos.")
     flags.DEFINE_string("output", None, "Folder for the masks and overlays.")
+    flags.DEFINE_bool(
+        "detect_faces", False, "Find every face first; needs the extra `detect`."
+    )
+
+
+def make_parser(
+    model: StnIcnn, detector: Callable[[np.ndarray], list] | None = None
+) -> Callable[[np.ndarray], tuple[np.ndarray, int]]:
+    """Returns what turns a photo into its mask.
+
+    Args:
+        model: the model.
+        detector: finds the squares of the faces of a photo, the largest first, see
+            `FaceDetector`. None: the photo is one face's, whatever its framing.
+
+    Returns:
+        takes uint8 `(height, width, 3)`; gives uint8 `(height, width)`, class ids,
+        and the number of faces. Where faces overlap, the larger one is in front.
+    """
+    any_framing = AnyFraming(InferenceModel(model))
+    parse = tf.function(
+        lambda photo, square: any_framing(photo, square)["mask"],
+        input_signature=[
+            tf.TensorSpec((None, None, 3), tf.uint8),
+            tf.TensorSpec((3,), tf.float32),
+        ],
+        autograph=False,
+    )
+
+    def parse_photo(photo: np.ndarray) -> tuple[np.ndarray, int]:
+        if detector is None:
+            whole = whole_square(np.float32(photo.shape[1::-1]))
+            return parse(photo, whole).numpy(), 1
+        mask, squares = np.zeros(photo.shape[:2], "uint8"), detector(photo)
+        for square in squares:
+            mask = np.where(mask > 0, mask, parse(photo, square).numpy())
+        return mask, len(squares)
+
+    return parse_photo
 
 
 def parse_photos(
-    model: StnIcnn, photos: list[pathlib.Path], output: pathlib.Path
+    parse: Callable[[np.ndarray], tuple[np.ndarray, int]],
+    photos: list[pathlib.Path],
+    output: pathlib.Path,
 ) -> list[tuple[pathlib.Path, str]]:
-    """Parses photos one by one.
+    """Parses photos one by one; says which have no face.
+
+    Args:
+        parse: see `make_parser`.
+        photos: their files.
+        output: folder for the masks and overlays.
 
     Returns:
         the files that could not be read or written, with the reason.
     """
     output.mkdir(parents=True, exist_ok=True)
-    parser = InferenceModel(model)
-    parse = tf.function(
-        lambda photo: parser(photo)["mask"],
-        input_signature=[tf.TensorSpec((1, None, None, 3), tf.uint8)],
-        autograph=False,
-    )
     failed = []
     stems = output_stems(photos)
     for path, stem in zip(tqdm(photos, unit=" photos"), stems, strict=True):
         try:
             photo = read_photo(path)
-            mask = parse(photo[None])[0].numpy()
+            mask, faces = parse(photo)
+            if not faces:
+                print(f"{path}: no face found", file=sys.stderr)
             save_parsed(photo, mask, output, stem)
         # One bad file must not cost the others.
         except READ_ERRORS as error:
@@ -69,7 +115,9 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         photos = list_photos(pathlib.Path(FLAGS.input))
         model = load_model(FLAGS.model)
-    failed = parse_photos(model, photos, pathlib.Path(FLAGS.output))
+    detector = FaceDetector(model.mean_crop) if FLAGS.detect_faces else None
+    parse = make_parser(model, detector)
+    failed = parse_photos(parse, photos, pathlib.Path(FLAGS.output))
     print(f"{len(photos) - len(failed)} of {len(photos)} photos -> {FLAGS.output}")
     if failed:
         sys.exit(1)

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from stn_icnn_tf.labels import PART_NAMES
+from stn_icnn_tf.localization import MEAN_CROP
+from stn_icnn_tf.reframe import AnyFraming
+from tests.helpers import small_model
+from trainers import predict
+
+MEAN = np.asarray(MEAN_CROP)
+
+
+@pytest.fixture(scope="module")
+def detector():
+    pytest.importorskip("mtcnn", reason="mtcnn is not installed: extra `detect`")
+    from stn_icnn_tf.detection import FaceDetector
+
+    return FaceDetector(MEAN_CROP)
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    data = pytest.importorskip("skimage.data", reason="extra `demo`")
+    return data.astronaut()
+
+
+def test_square_puts_the_eyes_where_the_mean_face_has_them(detector, astronaut):
+    (square,) = detector(astronaut)
+    left, top, side = square
+    for name, eye in (("left_eye", (204, 100)), ("right_eye", (245, 102))):
+        mean = MEAN[PART_NAMES.index(name), 1:]
+        place = (left, top) + (mean + 1.0) / 2.0 * (side - 1.0)
+        assert np.hypot(*(place - eye)) < 8
+
+
+def test_every_face_is_found_largest_first_and_one_at_the_border_too(
+    detector, astronaut
+):
+    # The face is cut by the right border of the second photo; its copy is small.
+    photo = np.zeros((512, 800, 3), "uint8")
+    photo[:, :512] = astronaut
+    photo[100:356, 520:776] = astronaut[::2, ::2]
+    squares = detector(photo)
+    assert len(squares) == 2
+    assert squares[0][2] > 1.7 * squares[1][2]
+    (cut,) = detector(np.ascontiguousarray(astronaut[:, :248]))
+    assert abs(cut[2] - detector(astronaut)[0][2]) < 0.25 * cut[2]
+    assert detector(np.zeros((90, 120, 3), "uint8")) == []
+
+
+class Painter(AnyFraming):
+    """Labels the square it is given with its size: a stand-in for a model."""
+
+    def __init__(self, parser):
+        pass
+
+    def __call__(self, photo, square):
+        rows = tf.range(tf.shape(photo)[0])[:, None]
+        columns = tf.range(tf.shape(photo)[1])[None]
+        left, top, side = tf.unstack(tf.cast(square, tf.int32))
+        inside = (
+            (columns >= left)
+            & (columns < left + side)
+            & (rows >= top)
+            & (rows < top + side)
+        )
+        return {"mask": tf.cast(tf.where(inside, side, 0), tf.uint8)}
+
+
+def test_faces_are_pasted_into_one_mask_the_larger_in_front(monkeypatch):
+    monkeypatch.setattr(predict, "AnyFraming", Painter)
+    photo = np.zeros((20, 30, 3), "uint8")
+    squares = [np.float32([2, 2, 8]), np.float32([8, 8, 5]), np.float32([25, 0, 4])]
+    mask, faces = predict.make_parser(small_model(), lambda photo: squares)(photo)
+    assert faces == 3
+    expected = np.zeros((20, 30), "uint8")
+    expected[0:4, 25:29] = 4
+    expected[8:13, 8:13] = 5
+    expected[2:10, 2:10] = 8
+    np.testing.assert_array_equal(mask, expected)
+    mask, faces = predict.make_parser(small_model(), lambda photo: [])(photo)
+    assert faces == 0 and not mask.any()
+    mask, faces = predict.make_parser(small_model())(photo)
+    assert faces == 1
+    np.testing.assert_array_equal(np.unique(mask), [30])
+
+
+def test_photo_without_a_face_is_named_and_gets_an_empty_mask(tmp_path, capsys):
+    Image.fromarray(np.zeros((20, 30, 3), "uint8")).save(tmp_path / "wall.png")
+    parse = predict.make_parser(small_model(), lambda photo: [])
+    assert predict.parse_photos(parse, [tmp_path / "wall.png"], tmp_path / "out") == []
+    assert "wall.png: no face found" in capsys.readouterr().err
+    mask = np.asarray(Image.open(tmp_path / "out" / "wall_mask.png"))
+    assert mask.shape == (20, 30) and not mask.any()
