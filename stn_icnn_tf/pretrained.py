@@ -1,8 +1,14 @@
-"""Loading a model by run folder, by file or by name."""
+"""Loading a model by run folder, by file or by name, and storing it for shipping."""
 
+import io
+import os
 import pathlib
+import tempfile
+import zipfile
 
+import h5py
 import keras
+import numpy as np
 
 from stn_icnn_tf.model import StnIcnn
 
@@ -42,3 +48,62 @@ def load_model(model: str | pathlib.Path) -> StnIcnn:
         "Argument `model` must be a run folder that holds model.keras, a .keras file, "
         f"or one of the shipped models {shipped_models()}. Received: model={model}"
     )
+
+
+def save_compact(model: StnIcnn, path: str | os.PathLike) -> None:
+    """Saves a model in half the space: its kernels are rounded to float16.
+
+    The file is read like any other `.keras` file; computation stays float32.
+
+    Args:
+        model: the model.
+        path: of the `.keras` file, complete or not written at all.
+
+    Raises:
+        ValueError: if `path` does not end in `.keras`, or a kernel is too large
+            for float16.
+    """
+    path = pathlib.Path(path)
+    if path.suffix != ".keras":
+        raise ValueError(f"Argument `path` must end in .keras. Received: path={path}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
+        plain, compact = (pathlib.Path(folder) / name for name in ("a.keras", "b"))
+        model.save(plain)
+        with (
+            zipfile.ZipFile(plain) as source,
+            zipfile.ZipFile(compact, "w", zipfile.ZIP_DEFLATED) as target,
+        ):
+            for name in source.namelist():
+                content = source.read(name)
+                if name.endswith(".weights.h5"):
+                    content = _round_kernels(content)
+                target.writestr(name, content)
+        os.replace(compact, path)
+
+
+def _round_kernels(weights: bytes) -> bytes:
+    """Rewrites an HDF5 file with its arrays of two and more axes in float16."""
+    rounded = io.BytesIO()
+    with h5py.File(io.BytesIO(weights)) as source, h5py.File(rounded, "w") as target:
+
+        def copy(name: str, node: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(node, h5py.Group):
+                copied = target.require_group(name)
+            else:
+                values = node[()]
+                # Biases and batch norm's statistics are few, and far from 1.
+                if np.ndim(values) > 1:
+                    with np.errstate(over="ignore"):  # Named below.
+                        values = values.astype("float16")
+                    if not np.isfinite(values).all():
+                        raise ValueError(
+                            "Argument `model` must have kernels within float16's "
+                            f"range. Received: {name} with {np.abs(node[()]).max()}"
+                        )
+                copied = target.create_dataset(name, data=values)
+            copied.attrs.update(node.attrs)
+
+        target.attrs.update(source.attrs)
+        source.visititems(copy)
+    return rounded.getvalue()

@@ -1,0 +1,61 @@
+import os
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+
+import stn_icnn_tf
+from stn_icnn_tf.pretrained import load_model, save_compact, shipped_models
+from tests.helpers import faces, small_model
+from tests.test_model import shake
+
+WEIGHTS = pathlib.Path(stn_icnn_tf.__file__).parent / "weights"
+
+
+def test_compact_file_is_half_as_large_and_gives_the_same_mask(tmp_path):
+    model = small_model(coarse_filters=(8, 16), part_filters=(8, 16))
+    shake(model)
+    save_compact(model, tmp_path / "compact.keras")
+    model.save(tmp_path / "plain.keras")
+    sizes = [(tmp_path / f"{n}.keras").stat().st_size for n in ("compact", "plain")]
+    assert sizes[0] < 0.6 * sizes[1]
+    assert sorted(os.listdir(tmp_path)) == ["compact.keras", "plain.keras"]
+    loaded = load_model(tmp_path / "compact.keras")
+    assert isinstance(keras.saving.load_model(tmp_path / "compact.keras"), type(model))
+    assert {w.dtype for w in loaded.weights} == {w.dtype for w in model.weights}
+    for ours, stored in zip(model.weights, loaded.weights, strict=True):
+        np.testing.assert_allclose(stored, ours, rtol=1e-3, atol=1e-6)
+        if len(ours.shape) < 2:
+            np.testing.assert_array_equal(stored, ours)
+    for example in faces(2):
+        photo = example["image"].numpy()[None]
+        masks = [np.asarray(m(photo)["mask"]) for m in (model, loaded)]
+        assert len(np.unique(masks[0])) > 2
+        assert np.mean(masks[0] == masks[1]) > 0.98
+
+
+def test_what_cannot_be_stored_is_named(tmp_path):
+    model = small_model()
+    with pytest.raises(ValueError, match=r"\.keras\. Received: .*weights\.h5"):
+        save_compact(model, tmp_path / "weights.h5")
+    kernel = model.coarse.logits.kernel
+    kernel.assign(kernel + 1e6)
+    with pytest.raises(ValueError, match="float16's range.*vars/0 with 1000000"):
+        save_compact(model, tmp_path / "large.keras")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_shipped_model_is_small_has_its_card_and_parses(name):
+    assert (WEIGHTS / f"{name}.keras").stat().st_size < 12e6
+    assert f"`{name}`" in (WEIGHTS / f"{name}.md").read_text(encoding="utf-8")
+    data = pytest.importorskip("skimage.data", reason="extra `demo`")
+    photo = data.astronaut()[:300, 80:380]
+    mask = np.asarray(load_model(name)(photo[None])["mask"][0])
+    assert set(np.unique(mask)) == set(range(9))
+    # Where the face has its parts: left eye, right eye, nose, upper lip.
+    middles = {c: np.argwhere(mask == c).mean(axis=0) for c in (3, 4, 5, 6)}
+    places = {3: (101, 124), 4: (103, 165), 5: (120, 144), 6: (134, 143)}
+    for class_id, place in places.items():
+        assert np.hypot(*(middles[class_id] - place)) < 12
