@@ -206,12 +206,14 @@ def test_evaluate_parses_with_the_cropper_of_the_photos_label(monkeypatch):
 def test_evaluate_names_the_cropper_and_keeps_the_defaults_file(
     cropper, tmp_path, monkeypatch, capsys
 ):
-    def scored(model, dataset, cropper):
+    def scored(model, dataset, cropper, class_names, groups):
+        assert groups is None
         return {"stn_icnn": scores(np.eye(9, dtype=int)), "asked": cropper}
 
     monkeypatch.setattr(evaluate, "load_model", lambda name: None)
     monkeypatch.setattr(evaluate, "load_builder", lambda *names: None)
     monkeypatch.setattr(evaluate, "load_split", lambda *names: None)
+    monkeypatch.setattr(evaluate, "label_names", lambda builder: None)
     monkeypatch.setattr(evaluate, "evaluate", scored)
     monkeypatch.setattr(evaluate, "format_table", lambda results: "the table")
     namespace = types.SimpleNamespace(
@@ -224,6 +226,7 @@ def test_evaluate_names_the_cropper_and_keeps_the_defaults_file(
         table=None,
         cropper=cropper,
         form="keras",
+        conditions=False,
     )
     monkeypatch.setattr(evaluate, "FLAGS", namespace)
     evaluate.main(["evaluate"])

@@ -172,6 +172,7 @@ def test_script_writes_numbers_and_picture(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(missing_parts, "load_model", lambda name: small_model())
     monkeypatch.setattr(missing_parts, "load_builder", lambda *names: None)
     monkeypatch.setattr(missing_parts, "load_split", lambda *names: faces(3))
+    monkeypatch.setattr(missing_parts, "refuse_other_classes", lambda builder: None)
     namespace = types.SimpleNamespace(
         model="m",
         dataset="drawn",

@@ -101,6 +101,7 @@ def test_script_writes_numbers_and_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(robustness, "load_model", lambda name: model)
     monkeypatch.setattr(robustness, "load_builder", lambda *args: None)
     monkeypatch.setattr(robustness, "load_split", lambda *args: faces(2))
+    monkeypatch.setattr(robustness, "refuse_other_classes", lambda builder: None)
     if "limit" not in robustness.FLAGS:
         robustness.define_flags()
     with flagsaver.flagsaver():

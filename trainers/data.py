@@ -5,6 +5,8 @@ import importlib
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from stn_icnn_tf.labels import CLASS_NAMES
+
 DATASETS = ("celeb_a_mask_hq", "helen", "synthetic_faces")
 
 
@@ -35,6 +37,26 @@ def load_builder(
         download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
     )
     return builder
+
+
+def label_names(builder: tfds.core.DatasetBuilder) -> tuple[str, ...]:
+    """Returns the name of each id in the labels of a data set."""
+    metadata = builder.info.metadata or {}
+    return tuple(metadata.get("class_names", CLASS_NAMES))
+
+
+def refuse_other_classes(builder: tfds.core.DatasetBuilder) -> None:
+    """Refuses a data set whose ids are not those of the model.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    names = label_names(builder)
+    if names != CLASS_NAMES:
+        raise ValueError(
+            f"Argument `dataset` must have the model's classes {CLASS_NAMES}. "
+            f"Received: dataset={builder.info.full_name} with {names}"
+        )
 
 
 def load_split(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:

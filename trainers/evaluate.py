@@ -8,17 +8,25 @@ python -m trainers.evaluate --table=SCORES.json --table=MORE.json --format=latex
 import json
 import pathlib
 
+import numpy as np
 import tensorflow as tf
 from absl import app, flags
 from tqdm import tqdm
 
 from stn_icnn_tf.inference import PRECISIONS, InferenceModel
-from stn_icnn_tf.metrics import FaceParsingScores
+from stn_icnn_tf.labels import CLASS_NAMES
+from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix
 from stn_icnn_tf.pipeline import Pipeline
 from stn_icnn_tf.preprocess import decode_example
 from stn_icnn_tf.pretrained import load_model
+from trainers.conditions import (
+    GLASSES,
+    ConditionScores,
+    class_table,
+    format_conditions,
+)
 from trainers.croppers import CROPPERS, make_cropper
-from trainers.data import load_builder, load_split
+from trainers.data import label_names, load_builder, load_split
 from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
 from trainers.tables import FORMATS, format_table, score_tables
 
@@ -35,6 +43,12 @@ def define_flags() -> None:
         ("keras", *PRECISIONS),
         "The Keras model, or the inference form in a precision: what export writes.",
     )
+    flags.DEFINE_bool(
+        "conditions",
+        False,
+        "Score groups of photos, too: size of the face, mouth, head roll; and glasses, "
+        "which celeb_a_mask_hq/all tells.",
+    )
     flags.DEFINE_string("json", None, "File for the scores; default: in the run.")
     flags.DEFINE_multi_string(
         "table", None, "File of scores to set beside the published; repeat for more."
@@ -44,7 +58,11 @@ def define_flags() -> None:
 
 
 def evaluate(
-    model: Pipeline, dataset: tf.data.Dataset, cropper: str = "learned"
+    model: Pipeline,
+    dataset: tf.data.Dataset,
+    cropper: str = "learned",
+    class_names: tuple[str, ...] = CLASS_NAMES,
+    groups: ConditionScores | None = None,
 ) -> dict[str, dict[str, float]]:
     """Scores the pasted masks, and the coarse net alone, photo by photo.
 
@@ -52,6 +70,8 @@ def evaluate(
         model: the model, or its inference form.
         dataset: examples of a TFDS builder of this project.
         cropper: one of `croppers.CROPPERS`.
+        class_names: of the ids in the data set's labels.
+        groups: gets the confusion matrix of each photo.
 
     Returns:
         the scores of `metrics.scores`, under `stn_icnn` and under `coarse`: the
@@ -76,11 +96,18 @@ def evaluate(
 
     metrics = {"stn_icnn": FaceParsingScores(), "coarse": FaceParsingScores()}
     decoded = dataset.map(decode_example, num_parallel_calls=2).prefetch(2)
+    table = class_table(class_names)
     for example in tqdm(decoded, total=int(dataset.cardinality()), unit=" photos"):
-        label = example["segmentation_mask"]
+        label, glasses = example["segmentation_mask"].numpy(), None
+        if table is not None:
+            glasses = label[..., 0] == class_names.index(GLASSES)
+            label = table[label]
         mask, coarse = parse(example["image"], label)
         metrics["stn_icnn"].update_state(label[..., 0], mask[0])
         metrics["coarse"].update_state(label[..., 0], coarse[0])
+        if groups is not None:
+            matrix = np.asarray(confusion_matrix(label[..., 0], mask[0]))
+            groups.update(matrix, label[..., 0], glasses)
     return {name: metric.result() for name, metric in metrics.items()}
 
 
@@ -122,9 +149,13 @@ def main(argv: list[str]) -> None:
         dataset = load_split(builder, FLAGS.split)
     if FLAGS.form != "keras":
         model = InferenceModel(model, FLAGS.form)
-    results = evaluate(model, dataset, FLAGS.cropper)
+    groups = ConditionScores() if FLAGS.conditions else None
+    names = label_names(builder)
+    results = evaluate(model, dataset, FLAGS.cropper, names, groups)
     print(f"Cropper: {FLAGS.cropper}")
     print(format_table(results))
+    if groups is not None:
+        print(f"\n{format_conditions(groups.result())}")
     target = FLAGS.json
     if target is None:
         folder = pathlib.Path(FLAGS.model)
@@ -144,6 +175,7 @@ def main(argv: list[str]) -> None:
                 "cropper": FLAGS.cropper,
                 "form": FLAGS.form,
                 "scores": results,
+                "conditions": groups.result() if groups is not None else None,
             },
             file,
             indent=1,

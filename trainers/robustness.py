@@ -24,7 +24,7 @@ from stn_icnn_tf.pretrained import load_model
 from stn_icnn_tf.reframe import AnyFraming
 from stn_icnn_tf.visualize import contact_sheet, overlay, window_boxes
 from trainers.covering import cover_parts
-from trainers.data import load_builder, load_split
+from trainers.data import load_builder, load_split, refuse_other_classes
 from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
 from trainers.missing_parts import window_errors
 
@@ -189,6 +189,7 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         model = load_model(FLAGS.model)
         builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
+        refuse_other_classes(builder)
         dataset = load_split(builder, FLAGS.split)
     if FLAGS.limit:
         dataset = dataset.take(FLAGS.limit)

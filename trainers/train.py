@@ -16,7 +16,7 @@ from absl import app, flags, logging
 
 from stn_icnn_tf.model import MODEL_PRESETS, StnIcnn
 from stn_icnn_tf.pretrained import load_model
-from trainers.data import load_builder, load_split
+from trainers.data import load_builder, load_split, refuse_other_classes
 from trainers.flags_common import define_dataset_flags, refuse_arguments, usage_errors
 from trainers.loop import Trainer, run_stages
 from trainers.overrides import model_arguments
@@ -86,6 +86,7 @@ def main(argv: list[str]) -> None:
         arguments = model_arguments(tuple(FLAGS.set_model))
         start = load_model(FLAGS.init_from) if FLAGS.init_from else None
         builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
+        refuse_other_classes(builder)
         training = load_split(builder, FLAGS.train_split)
         validation = load_split(builder, FLAGS.validation_split)
     run_dir = pathlib.Path(FLAGS.run_dir)
