@@ -67,3 +67,13 @@ def test_bar_chart_draws_a_bar_a_row():
     rows = {"keras": {"ms": 3.0, "low": 2.5, "high": 4.0}, "float32": {"ms": 1.0}}
     figure = charts.bar_chart({"batch 1": rows}, "ms a face")
     assert [bar.get_width() for bar in figure.axes[0].patches] == [3.0, 1.0]
+
+
+def test_twelve_pictures_for_the_sheet():
+    pytest.importorskip("skimage.data", reason="extra `demo`")
+    from benchmarks import overlays
+
+    faces = overlays.twelve_faces()
+    assert len(faces) == 12
+    assert all(face.dtype == np.uint8 and face.shape[2] == 3 for face in faces)
+    assert min(max(overlays.enlarge(face).shape) for face in faces) >= 256
