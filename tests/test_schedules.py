@@ -12,12 +12,13 @@ from trainers import train
 from trainers.objectives import jitter_theta
 from trainers.overrides import model_arguments
 from trainers.schedules import PART_JITTER, SCHEDULES, get_schedule
-from trainers.stages import STAGE_NAMES, Jitter, Stage
+from trainers.stages import NETWORKS, STAGE_NAMES, Jitter, Stage
 
 
 def test_named_schedules():
     assert set(SCHEDULES) == {
         "cpu",
+        "cpu_apart",
         "celebamask_hq_cpu",
         "demo",
         "helen_paper",
@@ -40,6 +41,16 @@ def test_named_schedules():
     assert {s.batch_size for s in get_schedule("celebamask_hq_paper")} == {64}
     (fine_tuning,) = get_schedule("hybrid")
     assert fine_tuning.augmentation == AUGMENTATIONS["celebamask_hq"]
+
+
+def test_networks_apart_are_trained_as_much_as_joined():
+    joint = get_schedule("cpu")[-1]
+    stages = get_schedule("cpu_apart")
+    assert [s.trained_networks for s in stages] == [(name,) for name in NETWORKS]
+    for stage, network in zip(stages, NETWORKS, strict=True):
+        assert stage.rate(network) == joint.rate(network) > 0
+        for field in ("epochs", "batch_size", "decay", "optimizer", "augmentation"):
+            assert getattr(stage, field) == getattr(joint, field)
 
 
 def test_overrides_by_name_and_number():

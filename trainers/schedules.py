@@ -74,6 +74,31 @@ CPU = _schedule((8, 5, 10, 8), **_OURS)
 #     --dataset=celeb_a_mask_hq --precision=mixed_bfloat16 --run_dir=runs/celebamask_hq
 CELEBAMASK_HQ_CPU = _schedule((4, 3, 5, 5), **_OURS)
 
+
+def _apart(joint: Stage) -> tuple[Stage, ...]:
+    """Makes of a joint stage what it is to be compared with.
+
+    Each network goes on alone, for the same steps at the same rate, on photos
+    augmented alike.
+    """
+    return tuple(
+        dataclasses.replace(
+            joint,
+            name=name,
+            **{f"{other}_rate": 0.0 for other in NETWORKS if other != network},
+        )
+        for name, network in zip(STAGE_NAMES, NETWORKS, strict=False)
+    )
+
+
+# Is joint training worth it? The schedule `cpu` as far as the part nets, then its
+# last stage without joining the networks.
+#   python -m trainers.train --dataset=helen --precision=mixed_bfloat16 \
+#     --set=end_to_end.epochs=0 --run_dir=runs/helen_base
+#   python -m trainers.train --dataset=helen --precision=mixed_bfloat16 \
+#     --schedule=cpu_apart --init_from=runs/helen_base --run_dir=runs/helen_apart
+CPU_APART = _apart(CPU[-1])
+
 # Sections 3.1 and 3.2: HELEN on one GPU, five variants a photo.
 #   Run time: not measured; the paper's, without a stage `parts`, 0.5 + 2.2 hours on
 #   a GTX 1080 Ti. Expected `overall`: not measured; the authors' 0.90 to 0.91.
@@ -111,6 +136,7 @@ HYBRID = (
 
 SCHEDULES = {
     "cpu": CPU,
+    "cpu_apart": CPU_APART,
     "celebamask_hq_cpu": CELEBAMASK_HQ_CPU,
     "demo": DEMO,
     "helen_paper": HELEN_PAPER,
