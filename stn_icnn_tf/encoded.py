@@ -28,33 +28,27 @@ def decode_photo(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         photo: uint8 `(height, width, 3)`; no pixels where there is a problem.
         problem: string `()`, in English; empty where there is none.
     """
-    nothing = tf.zeros((0, 0, 3), tf.uint8)
+    nothing = tf.zeros((0, 0, 3), tf.uint8), tf.zeros((2,), tf.int64)
 
     def decode(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         size = _read_size(encoded)
         photo = tf.cond(
             _fits(size),
             lambda: tf.io.decode_image(encoded, 3, expand_animations=False),
-            lambda: nothing,
+            lambda: nothing[0],
         )
         return tf.ensure_shape(photo, (None, None, 3)), size
 
-    known = _starts_with(encoded, _JPEG) | _starts_with(encoded, _PNG)
+    # Every function of a dataset costs milliseconds at each call, `filter` and
+    # `reduce` too; so does optimizing one that has a single element.
     options = tf.data.Options()
-    # Optimizing a dataset of one element costs more than its element.
     options.experimental_optimization.apply_default_optimizations = False
     options.autotune.enabled = False
-    decoded = (
-        tf.data.Dataset.from_tensors(encoded)
-        .filter(lambda _: known)
-        .map(decode)
-        .ignore_errors()
-        .with_options(options)
-    )
-    photo, size = decoded.reduce(
-        (nothing, tf.zeros((2,), tf.int64)), lambda _, photo_and_size: photo_and_size
-    )
-    photo = tf.ensure_shape(photo, (None, None, 3))
+    decoded = tf.data.Dataset.from_tensors(encoded).map(decode).ignore_errors()
+    decoded = decoded.concatenate(tf.data.Dataset.from_tensors(nothing)).take(1)
+    photo, size = decoded.with_options(options).get_single_element()
+
+    known = _starts_with(encoded, _JPEG) | _starts_with(encoded, _PNG)
     broken = "The photo is broken or truncated: it cannot be decoded."
     problem = tf.where(tf.size(photo) > 0, "", broken)
     problem = tf.where(tf.reduce_all(size > 0) & ~_fits(size), _excess(size), problem)
@@ -67,17 +61,23 @@ def _starts_with(encoded: tf.Tensor, start: bytes) -> tf.Tensor:
 
 
 def _read_size(encoded: tf.Tensor) -> tf.Tensor:
-    """Reads `(height, width)`, int64, from the header of a PNG or JPEG; may fail."""
+    """Reads `(height, width)`, int64, from the header; may fail. 0: no JPEG or PNG."""
 
     def png_size() -> tf.Tensor:
         # Width and height are the first fields of the first chunk.
         numbers = tf.strings.substr(encoded, 16, 8)
         return tf.io.decode_raw(numbers, tf.int32, little_endian=False)[::-1]
 
-    def jpeg_size() -> tf.Tensor:
-        return tf.image.extract_jpeg_shape(encoded)[:2]
-
-    size = tf.cond(_starts_with(encoded, _PNG), png_size, jpeg_size)
+    size = tf.case(
+        [
+            (_starts_with(encoded, _PNG), png_size),
+            (
+                _starts_with(encoded, _JPEG),
+                lambda: tf.image.extract_jpeg_shape(encoded)[:2],
+            ),
+        ],
+        default=lambda: tf.zeros((2,), tf.int32),
+    )
     return tf.cast(tf.ensure_shape(size, (2,)), tf.int64)
 
 
