@@ -1,10 +1,11 @@
-"""Pictures of masks and windows. NumPy and Pillow only."""
+"""Pictures of masks and windows, in NumPy arrays and Pillow."""
 
 from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from stn_icnn_tf import windows
 from stn_icnn_tf.labels import NUM_PARTS, PALETTE, PARTS
 
 
@@ -63,14 +64,9 @@ def window_boxes(theta: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         size: `(height, width)` of the photo in pixels.
 
     Returns:
-        float64 `(parts, 4)`: left, top, right, bottom, the photo's pixel positions
-        under the centres of each patch's corner pixels; they need not be inside.
+        float32 `(parts, 4)`, see `windows.window_boxes`.
     """
-    theta = np.asarray(theta, "float64")
-    scale, center = np.stack([theta[:, 0, 0], theta[:, 1, 1]], -1), theta[..., 2]
-    extent = np.asarray(size[::-1]) - 1.0
-    corners = np.concatenate([center - scale, center + scale], axis=-1)
-    return (corners + 1.0) / 2.0 * np.tile(extent, 2)
+    return np.asarray(windows.window_boxes(theta, size))
 
 
 def outline_windows(

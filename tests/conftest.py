@@ -40,3 +40,16 @@ def face_data_dir() -> pathlib.Path:
     if not folder:
         pytest.skip("set FACE_DATA_DIR to the folder of the real data sets")
     return pathlib.Path(folder)
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> tuple:
+    """Exports a small model once: gives the model and the version folder."""
+    from stn_icnn_tf.export import export_saved_model
+    from tests.helpers import small_model
+    from tests.test_model import shake
+
+    model = small_model()
+    shake(model)
+    output = tmp_path_factory.mktemp("served") / "face_parser"
+    return model, export_saved_model(model, output, version=3)
