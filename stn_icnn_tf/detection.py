@@ -49,9 +49,8 @@ class FaceDetector:
             photo: uint8 `(height, width, 3)`, RGB.
 
         Returns:
-            a float32 `(3,)` a face, the largest first: left, top and side of the
-            square in which the face lies as the mean face does in its frame; it
-            may reach out of the photo.
+            a float32 `(4,)` a face, the largest first: the square in which the face
+            lies as the mean face does in its frame, see `reframe`.
         """
         faces = self._detector.detect_faces(photo)
         squares = [

@@ -1,19 +1,26 @@
-"""Photos of any framing: parses the square in which a face lies as in training."""
+"""Photos of any framing: parses the square in which a face lies as in training.
+
+A square is float `(4,)`: x and y of its middle, and its side, in pixels; and its roll
+in radians, by which its upper side is turned clockwise. It may reach out of the photo.
+"""
 
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from stn_icnn_tf.geometry import make_theta, theta_scale, to_pixels
+from stn_icnn_tf.geometry import to_pixels
 from stn_icnn_tf.pipeline import Pipeline
 
 Tensor = Any
 
 # A square this close to that of the mean face stays as it is. Training photos are
-# enlarged, shrunk and shifted about as much.
+# enlarged, shrunk, shifted and rolled about as much.
 SCALE_TOLERANCE = 1.4
 SHIFT_TOLERANCE = 0.2
+ROLL_TOLERANCE = np.radians(15.0)
+
+_SMALLEST = 8.0
 
 
 def square_around(centers: Tensor, mean_centers: np.ndarray) -> tf.Tensor:
@@ -24,32 +31,49 @@ def square_around(centers: Tensor, mean_centers: np.ndarray) -> tf.Tensor:
         mean_centers: float `(points, 2)`, normalised (x, y) of the same points.
 
     Returns:
-        float `(3,)`: left, top and side in pixels. By least squares; the square may
-        reach out of the photo.
+        the square, by least squares over the points.
     """
     mean = np.asarray(mean_centers, "float32")
     spread = mean - mean.mean(axis=0)
     centers = tf.cast(centers, tf.float32)
     middle = tf.reduce_mean(centers, axis=0)
-    half = tf.reduce_sum((centers - middle) * spread) / float(np.sum(spread**2))
-    # Points in disorder are no face: then a dot where they are, not a mirrored one.
-    half = tf.maximum(half, 4.0)
-    corner = middle - half * (mean.mean(axis=0) + 1.0)
-    return tf.concat([corner, [2.0 * half + 1.0]], axis=0)
+    across = (centers - middle) / float(np.sum(spread**2))
+    # The map of the mean face onto this one: enlarge, turn, shift.
+    cos = tf.reduce_sum(across * spread)
+    sin = tf.reduce_sum(across[:, 1] * spread[:, 0] - across[:, 0] * spread[:, 1])
+    x, y = mean.mean(axis=0)
+    origin = middle - tf.stack([cos * x - sin * y, sin * x + cos * y])
+    side = tf.maximum(2.0 * tf.sqrt(cos**2 + sin**2) + 1.0, _SMALLEST)
+    return tf.concat([origin, [side, tf.atan2(sin, cos)]], axis=0)
 
 
 def whole_square(size: Tensor) -> tf.Tensor:
-    """Returns left, top and side of the square that letterboxing makes of a photo."""
+    """Returns the square that letterboxing makes of a photo of `(width, height)`."""
+    size = tf.cast(size, tf.float32)
     side = tf.reduce_max(size)
-    return tf.concat([-((side - size) // 2.0), [side]], axis=0)
+    corner = -((side - size) // 2.0)
+    return tf.concat([corner + (side - 1.0) / 2.0, [side, 0.0]], axis=0)
+
+
+def fits(face: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
+    """Whether a face's own square is close enough to the one it was seen in."""
+    ratio = face[2] / square[2]
+    shift = tf.norm(face[:2] - square[:2], ord=np.inf) / square[2]
+    roll = face[3] - square[3]
+    return (
+        (tf.maximum(ratio, 1.0 / ratio) < SCALE_TOLERANCE)
+        & (shift < SHIFT_TOLERANCE)
+        & (tf.cos(roll) > np.cos(ROLL_TOLERANCE))
+    )
 
 
 class AnyFraming:
     """Parses the face of one photo of any size and framing.
 
-    The photo as a whole is looked at first. If the windows say that the face is
-    far smaller, larger or further off the centre than those trained on, the square
-    around it is cut out and looked at again, so a small face gets its pixels.
+    The photo as a whole is looked at first. If the windows say that the face is far
+    smaller, larger, further off the centre or more rolled than those trained on, the
+    square around it is cut out upright and looked at again, so a small face gets its
+    pixels.
 
     Args:
         model: the model, or its inference form.
@@ -74,37 +98,33 @@ class AnyFraming:
 
         Args:
             photo: uint8 `(height, width, 3)`, RGB.
-            square: float `(3,)`, left, top and side in pixels of where to look
-                first; None is the whole photo.
+            square: float `(4,)`, where to look first; None is the whole photo.
 
         Returns:
             `mask` uint8 `(height, width)`; `theta` float `(parts, 2, 3)`, patch ->
-            photo; `square` float `(3,)`: where the face was parsed.
+            photo, rolled as the square is; `square` float `(4,)`: where the face was
+            parsed.
         """
+        photo = tf.convert_to_tensor(photo)
         size = tf.cast(tf.shape(photo)[1::-1], tf.float32)
-        if square is None:
-            square = whole_square(size)
-        square = tf.cast(square, tf.float32)
-        mask, theta = self._parse(photo, size, square)
-
+        square = whole_square(size) if square is None else square
+        square = tf.ensure_shape(tf.cast(square, tf.float32), (4,))
         mean_centers = np.asarray(self.model.mean_crop)[:, 1:]
 
         def own_square(theta: tf.Tensor) -> tf.Tensor:
             return square_around(to_pixels(theta[..., 2], size), mean_centers)
 
-        def off(look: tf.Tensor, square: tf.Tensor, mask: Any, theta: tf.Tensor) -> Any:
+        def is_off(square: tf.Tensor, mask: tf.Tensor, theta: tf.Tensor) -> tf.Tensor:
             return ~fits(own_square(theta), square)
 
-        def look_again(
-            look: tf.Tensor, square: tf.Tensor, mask: Any, theta: tf.Tensor
-        ) -> tuple:
+        def look_again(square: tf.Tensor, mask: tf.Tensor, theta: tf.Tensor) -> tuple:
             square = own_square(theta)
-            return (look + 1, square, *self._parse(photo, size, square))
+            return (square, *self._parse(photo, size, square))
 
-        _, square, mask, theta = tf.while_loop(
-            off,
+        square, mask, theta = tf.while_loop(
+            is_off,
             look_again,
-            (0, square, mask, theta),
+            (square, *self._parse(photo, size, square)),
             maximum_iterations=self.looks,
             parallel_iterations=1,
         )
@@ -114,43 +134,71 @@ class AnyFraming:
         self, photo: tf.Tensor, size: tf.Tensor, square: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Parses what is in a square: mask `(height, width)` and theta of the photo."""
-        corner = tf.cast(tf.round(square[:2]), tf.int32)
-        side = tf.maximum(tf.cast(tf.round(square[2]), tf.int32), 8)
-        whole = tf.cast(size, tf.int32)
-        first = tf.clip_by_value(corner, 0, whole - 1)
-        last = tf.clip_by_value(corner + side, first + 1, whole)
-        # What lies within the photo, and zeros around it.
-        inside = photo[first[1] : last[1], first[0] : last[0]]
-        before = tf.minimum(tf.maximum(first - corner, 0), side - 1)
-        after = tf.maximum(side - before - (last - first), 0)
-        around = [[before[1], after[1]], [before[0], after[0]], [0, 0]]
-        outputs = self.model.parse(tf.pad(inside, around)[None])
-        mask = outputs["mask"][0]
-        mask = mask[before[1] :, before[0] :][
-            : last[1] - first[1], : last[0] - first[0]
-        ]
-        rest = whole - last
-        mask = tf.pad(mask, [[first[1], rest[1]], [first[0], rest[0]]])
-        mask = tf.ensure_shape(mask, photo.shape[:2])
-        return mask, _theta_to_photo(outputs["theta"][0], corner, side, size)
+        side = tf.maximum(tf.round(square[2]), _SMALLEST)
+        turn = _rotation(square[3])
+        corner = square[:2] - tf.linalg.matvec(turn, tf.stack([side, side]) - 1.0) / 2.0
+        # Without a roll, pixels are copied and not blended.
+        upright = tf.abs(square[3]) < ROLL_TOLERANCE
+        turn = tf.where(upright, tf.eye(2), turn)
+        corner = tf.where(upright, tf.round(square[:2] - (side - 1.0) / 2.0), corner)
+        pixels = tf.cast(tf.stack([side, side]), tf.int32)
+        # As float: of uint8 the operation cuts the fractions off.
+        seen = _warp(tf.cast(photo, tf.float32), turn, corner, pixels, "BILINEAR")
+        outputs = self.model.parse(seen[None])
+        mask = _warp(
+            outputs["mask"][0, ..., None],
+            tf.transpose(turn),
+            -tf.linalg.matvec(turn, corner, transpose_a=True),
+            tf.shape(photo)[:2],
+            "NEAREST",
+        )
+        theta = _theta_to_photo(outputs["theta"][0], turn, corner, side, size)
+        return tf.ensure_shape(mask[..., 0], photo.shape[:2]), theta
 
 
-def fits(face: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
-    """Whether a face's own square is close enough to the one it was seen in."""
-    ratio = face[2] / square[2]
-    shift = (face[:2] - square[:2] + (face[2] - square[2]) / 2.0) / square[2]
-    return tf.logical_and(
-        tf.maximum(ratio, 1.0 / ratio) < SCALE_TOLERANCE,
-        tf.reduce_max(tf.abs(shift)) < SHIFT_TOLERANCE,
-    )
+def _rotation(roll: tf.Tensor) -> tf.Tensor:
+    cos, sin = tf.cos(roll), tf.sin(roll)
+    return tf.stack([tf.stack([cos, -sin]), tf.stack([sin, cos])])
+
+
+def _warp(
+    image: tf.Tensor,
+    turn: tf.Tensor,
+    corner: tf.Tensor,
+    output_size: tf.Tensor,
+    interpolation: str,
+) -> tf.Tensor:
+    """Samples `image` at `turn @ (x, y) + corner` for output pixels; zero outside."""
+    row = [
+        turn[0, 0],
+        turn[0, 1],
+        corner[0],
+        turn[1, 0],
+        turn[1, 1],
+        corner[1],
+        0.0,
+        0.0,
+    ]
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=image[None],
+        transforms=tf.stack(row)[None],
+        output_shape=output_size,
+        interpolation=interpolation,
+        fill_mode="CONSTANT",
+        fill_value=0.0,
+    )[0]
 
 
 def _theta_to_photo(
-    theta: tf.Tensor, corner: tf.Tensor, side: tf.Tensor, size: tf.Tensor
+    theta: tf.Tensor,
+    turn: tf.Tensor,
+    corner: tf.Tensor,
+    side: tf.Tensor,
+    size: tf.Tensor,
 ) -> tf.Tensor:
     """Takes theta from patch -> square to patch -> photo."""
-    corner, side = tf.cast(corner, tf.float32), tf.cast(side, tf.float32)
     extent = tf.maximum(size - 1.0, 1.0)
-    center = corner + to_pixels(theta[..., 2], tf.stack([side, side]))
-    scale = theta_scale(theta) * (side - 1.0) / extent
-    return make_theta(scale, 2.0 * center / extent - 1.0)
+    center = to_pixels(theta[..., 2], tf.stack([side, side]))
+    center = tf.linalg.matvec(turn, center) + corner
+    axes = tf.matmul(turn, theta[..., :2]) * ((side - 1.0) / extent)[:, None]
+    return tf.concat([axes, (2.0 * center / extent - 1.0)[..., None]], axis=-1)

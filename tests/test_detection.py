@@ -28,10 +28,11 @@ def astronaut():
 
 def test_square_puts_the_eyes_where_the_mean_face_has_them(detector, astronaut):
     (square,) = detector(astronaut)
-    left, top, side = square
+    x, y, side, roll = square
+    assert abs(roll) < 0.15
     for name, eye in (("left_eye", (204, 100)), ("right_eye", (245, 102))):
         mean = MEAN[PART_NAMES.index(name), 1:]
-        place = (left, top) + (mean + 1.0) / 2.0 * (side - 1.0)
+        place = (x, y) + mean / 2.0 * (side - 1.0)
         assert np.hypot(*(place - eye)) < 8
 
 
@@ -59,7 +60,9 @@ class Painter(AnyFraming):
     def __call__(self, photo, square):
         rows = tf.range(tf.shape(photo)[0])[:, None]
         columns = tf.range(tf.shape(photo)[1])[None]
-        left, top, side = tf.unstack(tf.cast(square, tf.int32))
+        x, y, side, _ = tf.unstack(square)
+        left, top = (tf.cast(v - (side - 1) / 2, tf.int32) for v in (x, y))
+        side = tf.cast(side, tf.int32)
         inside = (
             (columns >= left)
             & (columns < left + side)
@@ -72,7 +75,7 @@ class Painter(AnyFraming):
 def test_faces_are_pasted_into_one_mask_the_larger_in_front(monkeypatch):
     monkeypatch.setattr(predict, "AnyFraming", Painter)
     photo = np.zeros((20, 30, 3), "uint8")
-    squares = [np.float32([2, 2, 8]), np.float32([8, 8, 5]), np.float32([25, 0, 4])]
+    squares = np.float32([[5.5, 5.5, 8, 0], [10, 10, 5, 0], [26.5, 1.5, 4, 0]])
     mask, faces = predict.make_parser(small_model(), lambda photo: squares)(photo)
     assert faces == 3
     expected = np.zeros((20, 30), "uint8")

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from stn_icnn_tf.geometry import make_theta
 from stn_icnn_tf.inference import InferenceModel
@@ -11,11 +12,22 @@ from tests.helpers import small_model
 MEAN = np.asarray(MEAN_CROP, "float32")
 
 
-class Seer:
-    """Sees where the parts are, since each has a grey value of its own: a stand-in.
+# Of nothing, and of each part: blends of a part with nothing are like no other part.
+COLORS = np.float32(
+    [
+        [50, 50, 50],
+        [220, 50, 50],
+        [50, 220, 50],
+        [50, 50, 220],
+        [220, 220, 50],
+        [50, 220, 220],
+        [220, 50, 220],
+    ]
+)
 
-    Each part is one square of its value; the windows are at their centres.
-    """
+
+class Seer:
+    """Sees where the parts are, since each has a colour of its own: a stand-in."""
 
     mean_crop = MEAN_CROP
 
@@ -25,25 +37,28 @@ class Seer:
     def parse(self, photos):
         size = tf.shape(photos)[2]
         tf.py_function(lambda side: self.sides.append(int(side)), [size], [])
-        gray = tf.cast(photos[0, ..., 0], tf.int32)
+        distances = tf.norm(
+            tf.cast(photos[0], tf.float32)[..., None, :] - COLORS, axis=-1
+        )
+        mask = tf.argmin(distances, axis=-1)
+        # Outside the photo it is black.
+        mask = tf.where(tf.reduce_max(photos[0], axis=-1) > 0, mask, 0)
+        extent = tf.cast(tf.shape(mask)[::-1], tf.float32) - 1.0
         thetas = []
-        extent = tf.cast(tf.shape(gray)[::-1], tf.float32) - 1.0
         for part in range(len(MEAN)):
-            places = tf.cast(tf.where(gray == 100 + part)[:, ::-1], tf.float32)
+            places = tf.cast(tf.where(mask == part + 1)[:, ::-1], tf.float32)
             center = 2.0 * tf.reduce_mean(places, axis=0) / extent - 1.0
             thetas.append(make_theta(tf.fill((2,), MEAN[part, 0]), center))
-        mask = tf.cast(tf.where(gray >= 100, gray - 99, 0), tf.uint8)
-        return {"mask": mask[None], "theta": tf.stack(thetas)[None]}
+        return {"mask": tf.cast(mask, tf.uint8)[None], "theta": tf.stack(thetas)[None]}
 
 
 def blocks(size, middle, half):
-    """A photo `(height, width)` of a mean face around `middle`, and its label."""
-    photo = np.full((*size, 3), 50, "uint8")
+    """A photo of a mean face around `middle`, and its label, both `(height, width)`."""
+    label = np.zeros(size, "uint8")
     for part, (_, x, y) in enumerate(MEAN):
         column, row = round(middle[0] + half * x), round(middle[1] + half * y)
-        photo[row - 2 : row + 3, column - 2 : column + 3] = 100 + part
-    gray = photo[..., 0].astype(int)
-    return photo, np.where(gray >= 100, gray - 99, 0)
+        label[row - 2 : row + 3, column - 2 : column + 3] = part + 1
+    return COLORS.astype("uint8")[label], label
 
 
 @pytest.mark.parametrize(
@@ -63,10 +78,11 @@ def test_face_is_looked_at_in_its_own_square(size, middle, half, looks):
     np.testing.assert_array_equal(outputs["mask"], mask)
     assert len(seer.sides) == looks
     if looks == 2:
-        left, top, side = outputs["square"].numpy()
+        x, y, side, roll = outputs["square"].numpy()
         assert abs(side - (2 * half + 1)) < 0.05 * half
-        assert abs(left + side / 2 - middle[0]) < 0.05 * half + 1
-        assert abs(top + side / 2 - middle[1]) < 0.05 * half + 1
+        assert abs(x - middle[0]) < 0.05 * half + 1
+        assert abs(y - middle[1]) < 0.05 * half + 1
+        assert abs(roll) < 0.05
     extent = np.array(size[::-1]) - 1.0
     centers = (outputs["theta"].numpy()[..., 2] + 1.0) / 2.0 * extent
     expected = np.asarray(middle) + half * MEAN[:, 1:]
@@ -76,7 +92,7 @@ def test_face_is_looked_at_in_its_own_square(size, middle, half, looks):
 def test_square_given_is_where_the_first_look_is():
     photo, mask = blocks((400, 400), (300, 300), 70)
     seer = Seer()
-    outputs = AnyFraming(seer)(tf.constant(photo), square=(230.0, 230.0, 141.0))
+    outputs = AnyFraming(seer)(tf.constant(photo), square=(300.0, 300.0, 141.0, 0.0))
     assert seer.sides == [141]
     np.testing.assert_array_equal(outputs["mask"], mask)
 
@@ -92,12 +108,34 @@ def test_looks_end():
 
 def test_square_of_the_mean_face_is_the_frame():
     square = square_around((MEAN[:, 1:] + 1.0) * 32.0, MEAN[:, 1:])
-    np.testing.assert_allclose(square, [0.0, 0.0, 65.0], atol=1e-4)
+    np.testing.assert_allclose(square, [32.0, 32.0, 65.0, 0.0], atol=1e-4)
+    np.testing.assert_array_equal(whole_square((65, 65)), [32.0, 32.0, 65.0, 0.0])
 
 
-def test_points_in_disorder_give_a_dot():
-    square = square_around(-30.0 * MEAN[:, 1:], MEAN[:, 1:])
-    assert square[2] == 9.0
+def test_points_in_one_place_give_a_dot():
+    square = square_around(np.ones((6, 2)), MEAN[:, 1:])
+    np.testing.assert_allclose(square, [1.0, 1.0, 8.0, 0.0])
+
+
+@pytest.mark.parametrize("degrees", [-150, -40, 20, 75])
+def test_rolled_face_is_looked_at_upright(degrees):
+    photo, mask = blocks((301, 301), (150, 150), 150)
+    turned = Image.fromarray(photo).rotate(-degrees, fillcolor=(50, 50, 50))
+    label = Image.fromarray(mask).rotate(-degrees)
+    seer = Seer()
+    parse = tf.function(AnyFraming(seer), autograph=False)
+    outputs = parse(tf.constant(np.asarray(turned)))
+    assert len(seer.sides) == 2
+    assert np.degrees(outputs["square"][3]) == pytest.approx(degrees, abs=3)
+    theta = outputs["theta"].numpy()
+    # The windows of the eyes: on the eyes, and turned as they are.
+    ys, xs = np.nonzero(np.asarray(label) == 3)
+    eye = (theta[2, :, 2] + 1.0) / 2.0 * 300.0
+    np.testing.assert_allclose(eye, [xs.mean(), ys.mean()], atol=2)
+    across = np.degrees(np.arctan2(theta[2, 1, 0], theta[2, 0, 0]))
+    assert across == pytest.approx(degrees, abs=3)
+    guess, label = outputs["mask"].numpy() > 0, np.asarray(label) > 0
+    assert 2 * np.sum(guess & label) / (guess.sum() + label.sum()) > 0.75
 
 
 @pytest.mark.parametrize("size", [(70, 91), (91, 70), (64, 64), (40, 9)])
@@ -116,5 +154,5 @@ def test_face_that_fits_is_parsed_as_by_the_model(size):
     np.testing.assert_array_equal(outputs["mask"], expected["mask"][0])
     assert len(np.unique(outputs["mask"])) > 2
     assert outputs["mask"].shape == size
-    square = whole_square(tf.cast(size[::-1], tf.float32))
+    square = whole_square(size[::-1])
     np.testing.assert_array_equal(outputs["square"], square)

@@ -60,14 +60,14 @@ def make_parser(
         lambda photo, square: any_framing(photo, square)["mask"],
         input_signature=[
             tf.TensorSpec((None, None, 3), tf.uint8),
-            tf.TensorSpec((3,), tf.float32),
+            tf.TensorSpec((4,), tf.float32),
         ],
         autograph=False,
     )
 
     def parse_photo(photo: np.ndarray) -> tuple[np.ndarray, int]:
         if detector is None:
-            whole = whole_square(np.float32(photo.shape[1::-1]))
+            whole = whole_square(photo.shape[1::-1])
             return parse(photo, whole).numpy(), 1
         mask, squares = np.zeros(photo.shape[:2], "uint8"), detector(photo)
         for square in squares:

@@ -67,12 +67,12 @@ DEMO = _schedule((5, 4, 2, 1), **_OURS)
 #   Run time: about an hour; docs/results.md. Expected `overall` on test: 0.898.
 #   python -m trainers.train --schedule=cpu --dataset=helen \
 #     --precision=mixed_bfloat16 --run_dir=runs/helen
-CPU = _schedule((8, 5, 10, 8), **_OURS)
+CPU = _schedule((8, 5, 10, 5), **_OURS)
 
 # CelebAMask-HQ on two cores, 2,000 photos.
 #   python -m trainers.train --schedule=celebamask_hq_cpu --preset=celebamask_hq \
 #     --dataset=celeb_a_mask_hq --precision=mixed_bfloat16 --run_dir=runs/celebamask_hq
-CELEBAMASK_HQ_CPU = _schedule((4, 3, 5, 5), **_OURS)
+CELEBAMASK_HQ_CPU = _schedule((4, 3, 5, 2), **_OURS)
 
 
 def _apart(joint: Stage) -> tuple[Stage, ...]:
