@@ -6,10 +6,12 @@ SUPPORTED = import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 PYTHON_TFA ?= python3.11
 BIN = .venv/bin
 
-.PHONY: help venv demo test lint format oracle clean
+DOWNLOADS ?= downloads
+
+.PHONY: help venv demo helen celebamask_hq test lint format oracle clean
 
 help:  ## Show this list.
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/'
+	@grep -hE '^[a-z_]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_]+):.*## /  \1\t/'
 
 venv: .venv/.installed  ## Make .venv and install the package, with dev and demo.
 
@@ -26,6 +28,23 @@ venv: .venv/.installed  ## Make .venv and install the package, with dev and demo
 
 demo: venv  ## Train and show a small model on a synthetic data set.
 	$(BIN)/python -m trainers.demo
+
+# What remakes a shipped model; an interrupted run goes on where it was.
+helen: venv  ## Train, score and store the model `helen` (DOWNLOADS=folder of the data).
+	$(BIN)/python -m trainers.train --dataset=helen --manual_dir='$(DOWNLOADS)' \
+		--precision=mixed_bfloat16 --run_dir=runs/helen
+	$(BIN)/python -m trainers.evaluate --model=runs/helen --dataset=helen --conditions
+	$(BIN)/python -m trainers.store --model=runs/helen \
+		--output=stn_icnn_tf/weights/helen.keras
+
+celebamask_hq: venv  ## The same of `celebamask_hq`.
+	$(BIN)/python -m trainers.train --dataset=celeb_a_mask_hq \
+		--manual_dir='$(DOWNLOADS)' --schedule=celebamask_hq_cpu \
+		--preset=celebamask_hq --precision=mixed_bfloat16 --run_dir=runs/celebamask_hq
+	$(BIN)/python -m trainers.evaluate --model=runs/celebamask_hq \
+		--dataset=celeb_a_mask_hq --conditions
+	$(BIN)/python -m trainers.store --model=runs/celebamask_hq \
+		--output=stn_icnn_tf/weights/celebamask_hq.keras
 
 test: venv  ## Run the tests.
 	$(BIN)/python -m pytest

@@ -4,11 +4,14 @@ import pathlib
 import keras
 import numpy as np
 import pytest
+from absl import app
+from absl.testing import flagsaver
 
 import stn_icnn_tf
 from stn_icnn_tf.pretrained import load_model, save_compact, shipped_models
 from tests.helpers import faces, small_model
 from tests.test_model import shake
+from trainers import store
 
 WEIGHTS = pathlib.Path(stn_icnn_tf.__file__).parent / "weights"
 
@@ -59,3 +62,20 @@ def test_shipped_model_is_small_has_its_card_and_parses(name):
     places = {3: (101, 124), 4: (103, 165), 5: (120, 144), 6: (134, 143)}
     for class_id, place in places.items():
         assert np.hypot(*(middles[class_id] - place)) < 12
+
+
+def test_store_script_writes_the_compact_file(tmp_path, capsys):
+    model = small_model()
+    shake(model)
+    model.save(tmp_path / "model.keras")
+    if "output" not in store.FLAGS:
+        store.define_flags()
+    with flagsaver.flagsaver():
+        target = tmp_path / "new" / "tiny.keras"
+        store.FLAGS(["store", f"--model={tmp_path}", f"--output={target}"])
+        store.main(["store"])
+        assert f"Model: {target}" in capsys.readouterr().out
+        assert target.stat().st_size < (tmp_path / "model.keras").stat().st_size
+        store.FLAGS(["store", f"--model={tmp_path}", "--output=tiny.h5"])
+        with pytest.raises(app.UsageError, match=r"\.keras\. Received: path=tiny.h5"):
+            store.main(["store"])

@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl.testing import flagsaver
 from PIL import Image
 
 from tests.helpers import faces, small_model
@@ -95,8 +96,6 @@ def test_perfect_model_loses_nothing_and_covered_windows_are_measured(monkeypatc
 
 
 def test_script_writes_numbers_and_picture(tmp_path, monkeypatch):
-    from absl.testing import flagsaver
-
     model = small_model()
     monkeypatch.setattr(robustness, "load_model", lambda name: model)
     monkeypatch.setattr(robustness, "load_builder", lambda *args: None)
