@@ -1,11 +1,11 @@
 import os
 import pathlib
+import types
 
 import keras
 import numpy as np
 import pytest
 from absl import app
-from absl.testing import flagsaver
 
 import stn_icnn_tf
 from stn_icnn_tf.pretrained import load_model, save_compact, shipped_models
@@ -64,18 +64,16 @@ def test_shipped_model_is_small_has_its_card_and_parses(name):
         assert np.hypot(*(middles[class_id] - place)) < 12
 
 
-def test_store_script_writes_the_compact_file(tmp_path, capsys):
+def test_store_script_writes_the_compact_file(tmp_path, capsys, monkeypatch):
     model = small_model()
     shake(model)
     model.save(tmp_path / "model.keras")
-    if "output" not in store.FLAGS:
-        store.define_flags()
-    with flagsaver.flagsaver():
-        target = tmp_path / "new" / "tiny.keras"
-        store.FLAGS(["store", f"--model={tmp_path}", f"--output={target}"])
+    target = tmp_path / "new" / "tiny.keras"
+    given = types.SimpleNamespace(model=str(tmp_path), output=str(target))
+    monkeypatch.setattr(store, "FLAGS", given)
+    store.main(["store"])
+    assert f"Model: {target}" in capsys.readouterr().out
+    assert target.stat().st_size < (tmp_path / "model.keras").stat().st_size
+    given.output = "tiny.h5"
+    with pytest.raises(app.UsageError, match=r"\.keras\. Received: path=tiny.h5"):
         store.main(["store"])
-        assert f"Model: {target}" in capsys.readouterr().out
-        assert target.stat().st_size < (tmp_path / "model.keras").stat().st_size
-        store.FLAGS(["store", f"--model={tmp_path}", "--output=tiny.h5"])
-        with pytest.raises(app.UsageError, match=r"\.keras\. Received: path=tiny.h5"):
-            store.main(["store"])

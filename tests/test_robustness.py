@@ -1,10 +1,9 @@
 import json
-import sys
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl.testing import flagsaver
 from PIL import Image
 
 from tests.helpers import faces, small_model
@@ -101,13 +100,17 @@ def test_script_writes_numbers_and_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(robustness, "load_builder", lambda *args: None)
     monkeypatch.setattr(robustness, "load_split", lambda *args: faces(2))
     monkeypatch.setattr(robustness, "refuse_other_classes", lambda builder: None)
-    if "limit" not in robustness.FLAGS:
-        robustness.define_flags()
-    with flagsaver.flagsaver():
-        robustness.FLAGS(
-            [sys.argv[0], "--model=m", f"--output={tmp_path}", "--limit=1"]
-        )
-        robustness.main([sys.argv[0]])
+    given = types.SimpleNamespace(
+        model="m",
+        dataset="drawn",
+        data_dir=None,
+        manual_dir=None,
+        split="test",
+        output=str(tmp_path),
+        limit=1,
+    )
+    monkeypatch.setattr(robustness, "FLAGS", given)
+    robustness.main(["robustness"])
     record = json.loads((tmp_path / "robustness.json").read_text())
     assert record["photos"] == 1
     assert set(record["scores"]) == set(robustness.CHANGES)
