@@ -10,7 +10,7 @@ import tensorflow as tf
 from stn_icnn_tf.cropper import fading_margin
 from stn_icnn_tf.folded import FoldedIcnn, FoldedLocalization
 from stn_icnn_tf.geometry import invert_theta, theta_scale
-from stn_icnn_tf.labels import PARTS
+from stn_icnn_tf.labels import NUM_CLASSES, PARTS
 from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.pipeline import Pipeline
 
@@ -113,14 +113,7 @@ def paste_back_by_face(
     """
     height, width = size
     photo_size = tf.cast(tf.stack([width, height]), tf.float32)
-    fading = fading_margin(foreground[0].shape[1])
-    half = theta_scale(theta) * fading * (photo_size - 1.0) / 2.0
-    center = (theta[..., 2] + 1.0) * (photo_size - 1.0) / 2.0
-    # A window holds one pixel at least, also one outside the photo, where it is 0.
-    first = tf.clip_by_value(tf.math.ceil(center - half), 0.0, photo_size - 1.0)
-    last = tf.math.floor(center + half) + 1.0
-    last = tf.clip_by_value(last, first + 1.0, photo_size)
-    first, last = tf.cast(first, tf.int32), tf.cast(last, tf.int32)
+    first, last = _pixel_windows(theta, photo_size, foreground[0].shape[1])
     inverse = invert_theta(theta)
 
     def paste_face(face: tuple) -> tf.Tensor:
@@ -162,6 +155,75 @@ def paste_back_by_face(
         # Faces one after the other: at once they are no faster, and take memory.
         parallel_iterations=1,
     )
+
+
+def paste_probabilities(
+    foreground: list[tf.Tensor],
+    theta: tf.Tensor,
+    size: tuple[tf.Tensor, tf.Tensor],
+) -> tf.Tensor:
+    """Pastes the probabilities of the parts: the scores that the mask is best of.
+
+    Background's score is the product over the patches, that of another class its
+    part's pasted probability; a pixel's scores are then divided by their sum. The
+    arguments are those of `paste_back_by_face`; this allocates full canvases.
+
+    Returns:
+        float32 `(batch, height, width, 9)`.
+    """
+    height, width = size
+    photo_size = tf.cast(tf.stack([width, height]), tf.float32)
+    first, last = _pixel_windows(theta, photo_size, foreground[0].shape[1])
+
+    def paste_face(face: tuple) -> tf.Tensor:
+        foreground, first, last, inverse = face
+        background = tf.ones((height, width))
+        planes = []  # In the order of the classes, which is that of the parts.
+        for index in range(len(PARTS)):
+            x, y = tf.unstack(first[index])
+            end_x, end_y = tf.unstack(last[index])
+            scores = _sample_window(
+                foreground[index][None],
+                inverse[index],
+                (x, y, end_x, end_y),
+                photo_size,
+            )
+            around = [[y, height - end_y], [x, width - end_x]]
+            nothing = 1.0 - tf.reduce_sum(scores, axis=-1)
+            background *= tf.pad(nothing, around, constant_values=1.0)
+            planes.append(tf.pad(scores, [*around, [0, 0]]))
+        scores = tf.concat([background[..., None], *planes], axis=-1)
+        return scores / tf.reduce_sum(scores, axis=-1, keepdims=True)
+
+    return tf.map_fn(
+        paste_face,
+        (tuple(foreground), first, last, invert_theta(theta)),
+        fn_output_signature=tf.TensorSpec((None, None, NUM_CLASSES), tf.float32),
+        parallel_iterations=1,
+    )
+
+
+def _pixel_windows(
+    theta: tf.Tensor, photo_size: tf.Tensor, patch_size: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Lists the pixels that each patch reaches, and that lie in the photo.
+
+    Args:
+        theta: float32 `(batch, parts, 2, 3)`, patch -> photo.
+        photo_size: float32 `(width, height)`.
+        patch_size: side of a patch in pixels.
+
+    Returns:
+        the first pixel, and the one after the last, each int32 `(batch, parts, 2)`,
+        (x, y). A window holds one pixel at least: where it lies outside the photo,
+        it is the nearest, and there the patch is 0.
+    """
+    half = theta_scale(theta) * fading_margin(patch_size) * (photo_size - 1.0) / 2.0
+    center = (theta[..., 2] + 1.0) * (photo_size - 1.0) / 2.0
+    first = tf.clip_by_value(tf.math.ceil(center - half), 0.0, photo_size - 1.0)
+    last = tf.math.floor(center + half) + 1.0
+    last = tf.clip_by_value(last, first + 1.0, photo_size)
+    return tf.cast(first, tf.int32), tf.cast(last, tf.int32)
 
 
 def _sample_window(

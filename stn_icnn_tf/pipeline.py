@@ -146,15 +146,19 @@ class Pipeline:
         """Turns the scores of a part into what `paste_back` pastes: eq. 5."""
         return ops.softmax(scores, axis=-1)
 
-    def parse(
+    def parse_parts(
         self, photos: Tensor, training: bool = False, cropper: Cropper | None = None
-    ) -> dict[str, Tensor]:
-        """Parses photos of one size, see `StnIcnn`.
+    ) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Parses photos of one size as far as their parts: all but paste back.
 
         Args:
             photos: `(batch, height, width, 3)`, 0..255.
             training: whether batch norm uses the statistics of the batch.
             cropper: what places the windows; None is the localization network.
+
+        Returns:
+            the probabilities of each part, as `paste_back` takes them; theta
+            `(batch, parts, 2, 3)`, patch -> photo; the coarse scores.
         """
         framed = self.frame_photos(photos)
         coarse_scores = self.coarse_scores(framed.coarse_image, training=training)
@@ -166,5 +170,14 @@ class Pipeline:
         part_scores = self.part_scores(patches, training=training)
         theta = framed.to_photo(theta)
         probabilities = [self.probabilities(scores) for scores in part_scores]
+        return probabilities, theta, coarse_scores
+
+    def parse(
+        self, photos: Tensor, training: bool = False, cropper: Cropper | None = None
+    ) -> dict[str, Tensor]:
+        """Parses photos of one size, see `StnIcnn`; the arguments of `parse_parts`."""
+        probabilities, theta, coarse_scores = self.parse_parts(
+            photos, training, cropper
+        )
         mask = self.paste_back(probabilities, theta, ops.shape(photos)[1:3])
         return {"mask": mask, "theta": theta, "coarse_scores": coarse_scores}

@@ -55,24 +55,6 @@ def overlay_batch(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return np.stack([overlay(i, m) for i, m in zip(images, masks, strict=True)])
 
 
-def window_boxes(theta: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Lists the pixels that windows reach from and to.
-
-    Args:
-        theta: float `(parts, 2, 3)`, patch -> photo, without rotation.
-        size: `(height, width)` of the photo in pixels.
-
-    Returns:
-        float64 `(parts, 4)`: left, top, right, bottom, the photo's pixel positions
-        under the centres of each patch's corner pixels; they need not be inside.
-    """
-    theta = np.asarray(theta, "float64")
-    scale, center = np.stack([theta[:, 0, 0], theta[:, 1, 1]], -1), theta[..., 2]
-    extent = np.asarray(size[::-1]) - 1.0
-    corners = np.concatenate([center - scale, center + scale], axis=-1)
-    return (corners + 1.0) / 2.0 * np.tile(extent, 2)
-
-
 def outline_windows(
     image: np.ndarray,
     boxes: np.ndarray,
@@ -83,7 +65,7 @@ def outline_windows(
 
     Args:
         image: uint8 `(height, width, 3)`.
-        boxes: float `(parts, 4)`, see `window_boxes`.
+        boxes: float `(parts, 4)`, see `windows.window_boxes`.
         parts: indices of the parts whose windows are drawn.
         width: of the lines, in pixels.
 

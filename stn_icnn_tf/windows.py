@@ -14,6 +14,7 @@ from stn_icnn_tf.geometry import (
     invert_theta,
     make_theta,
     theta_scale,
+    to_pixels,
 )
 from stn_icnn_tf.labels import NUM_CLASSES, PARTS
 
@@ -138,3 +139,40 @@ def window_theta(
         native = (patch_size - 1.0) / ops.cast(extent, "float32")
         scale = ops.zeros_like(scale) + native
     return make_theta(scale, translation)
+
+
+def window_boxes(theta: Tensor, size: tuple[Tensor, Tensor]) -> Tensor:
+    """Lists the pixels that windows reach from and to.
+
+    Args:
+        theta: float `(..., 2, 3)`, patch -> photo, without rotation.
+        size: `(height, width)` of the photo in pixels.
+
+    Returns:
+        float32 `(..., 4)`: left, top, right, bottom, the photo's pixel positions
+        under the centres of each patch's corner pixels; they need not be inside.
+    """
+    theta = ops.convert_to_tensor(theta, dtype="float32")
+    size = ops.cast(ops.stack([size[1], size[0]]), "float32")
+    scale, center = theta_scale(theta), theta[..., 2]
+    corners = [to_pixels(center - scale, size), to_pixels(center + scale, size)]
+    return ops.concatenate(corners, axis=-1)
+
+
+def window_edges(theta: Tensor, size: tuple[Tensor, Tensor], patch_size: int) -> Tensor:
+    """Lists the areas of a photo that the pixels of the patches cover.
+
+    Here a pixel is an area: pixel i reaches from i to i + 1, and the photo from 0
+    to its width and height.
+
+    Args:
+        theta: float `(..., 2, 3)`, patch -> photo, without rotation.
+        size: `(height, width)` of the photo in pixels.
+        patch_size: side of a patch in pixels.
+
+    Returns:
+        float32 `(..., 4)`: left, top, right, bottom; they need not be inside.
+    """
+    boxes = window_boxes(theta, size)
+    half_pixel = (boxes[..., 2:] - boxes[..., :2]) / (2.0 * (patch_size - 1))
+    return boxes + 0.5 + ops.concatenate([-half_pixel, half_pixel], axis=-1)
