@@ -32,11 +32,7 @@ def decode_photo(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
     def decode(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         size = _read_size(encoded)
-        photo = tf.cond(
-            _fits(size),
-            lambda: tf.io.decode_image(encoded, 3, expand_animations=False),
-            lambda: nothing[0],
-        )
+        photo = tf.cond(_fits(size), lambda: _read_pixels(encoded), lambda: nothing[0])
         return tf.ensure_shape(photo, (None, None, 3)), size
 
     # Every function of a dataset costs milliseconds at each call, `filter` and
@@ -79,6 +75,17 @@ def _read_size(encoded: tf.Tensor) -> tf.Tensor:
         default=lambda: tf.zeros((2,), tf.int32),
     )
     return tf.cast(tf.ensure_shape(size, (2,)), tf.int64)
+
+
+def _read_pixels(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes a PNG or JPEG; may fail."""
+    return tf.cond(
+        _starts_with(encoded, _PNG),
+        lambda: tf.io.decode_png(encoded, 3),
+        # The exact transform, which other decoders use as well: their pixels, sent
+        # to another signature, are the same.
+        lambda: tf.io.decode_jpeg(encoded, 3, dct_method="INTEGER_ACCURATE"),
+    )
 
 
 def _fits(size: tf.Tensor) -> tf.Tensor:

@@ -1,10 +1,11 @@
-"""Pictures of masks and windows. NumPy and Pillow only."""
+"""Pictures of masks and windows, in NumPy arrays and Pillow."""
 
 from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from stn_icnn_tf import windows
 from stn_icnn_tf.labels import NUM_PARTS, PALETTE, PARTS
 
 
@@ -55,6 +56,19 @@ def overlay_batch(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return np.stack([overlay(i, m) for i, m in zip(images, masks, strict=True)])
 
 
+def window_boxes(theta: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Lists the pixels that windows reach from and to.
+
+    Args:
+        theta: float `(parts, 2, 3)`, patch -> photo, without rotation.
+        size: `(height, width)` of the photo in pixels.
+
+    Returns:
+        float32 `(parts, 4)`, see `windows.window_boxes`.
+    """
+    return np.asarray(windows.window_boxes(theta, size))
+
+
 def outline_windows(
     image: np.ndarray,
     boxes: np.ndarray,
@@ -65,7 +79,7 @@ def outline_windows(
 
     Args:
         image: uint8 `(height, width, 3)`.
-        boxes: float `(parts, 4)`, see `windows.window_boxes`.
+        boxes: float `(parts, 4)`, see `window_boxes`.
         parts: indices of the parts whose windows are drawn.
         width: of the lines, in pixels.
 

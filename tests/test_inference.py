@@ -8,9 +8,14 @@ from stn_icnn_tf.blocks import block_kernel, inside, to_blocks
 from stn_icnn_tf.convolution import from_blocks
 from stn_icnn_tf.cropper import LearnedCrop, paste_back
 from stn_icnn_tf.folded import FoldedIcnn, FoldedLocalization
-from stn_icnn_tf.geometry import make_theta
+from stn_icnn_tf.geometry import affine_grid, grid_sample, invert_theta, make_theta
 from stn_icnn_tf.icnn import InterlinkedCNN
-from stn_icnn_tf.inference import InferenceModel, paste_back_by_face, sample_boxes
+from stn_icnn_tf.inference import (
+    InferenceModel,
+    paste_back_by_face,
+    paste_probabilities,
+    sample_boxes,
+)
 from stn_icnn_tf.labels import PARTS
 from stn_icnn_tf.localization import LocalizationNetwork
 from tests.helpers import small_model
@@ -98,6 +103,33 @@ def test_pasting_by_face_gives_the_same_mask(size):
     assert result.shape == expected.shape and result.dtype == np.uint8
     assert len(np.unique(expected)) == 9
     assert np.mean(result == expected) > 0.9999
+
+
+def _random_parts(batch):
+    scores = [
+        RNG.normal(size=(batch, 17, 17, 1 + len(part.classes)), scale=3.0)
+        for part in PARTS
+    ]
+    return [tf.cast(tf.nn.softmax(values), tf.float32)[..., 1:] for values in scores]
+
+
+@pytest.mark.parametrize("size", [(50, 64), (33, 20)])
+def test_pasted_probabilities_are_the_definition_on_full_canvases(size):
+    theta, foreground = _thetas(3), _random_parts(3)
+    grid = affine_grid(invert_theta(theta), size)
+    canvases = [
+        grid_sample(values, grid[:, index]) for index, values in enumerate(foreground)
+    ]
+    background = np.prod([1.0 - np.sum(canvas, -1) for canvas in canvases], axis=0)
+    expected = np.concatenate([background[..., None], *canvases], axis=-1)
+    expected /= expected.sum(-1, keepdims=True)
+    result = paste_probabilities(foreground, theta, size).numpy()
+    assert result.shape == (3, *size, 9) and result.dtype == np.float32
+    # Positions on a patch of 17 pixels are off by some 1e-6 of its side.
+    np.testing.assert_allclose(result, expected, atol=1e-4)
+    mask = paste_back_by_face(foreground, theta, size).numpy()
+    assert len(np.unique(mask)) == 9
+    assert np.mean(result.argmax(-1) == mask) > 0.9999
 
 
 @pytest.mark.parametrize("framing", ["letterbox", "stretch"])

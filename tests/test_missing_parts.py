@@ -9,8 +9,7 @@ from PIL import Image
 
 from stn_icnn_tf.geometry import make_theta
 from stn_icnn_tf.labels import PALETTE
-from stn_icnn_tf.visualize import outline_windows
-from stn_icnn_tf.windows import window_boxes
+from stn_icnn_tf.visualize import outline_windows, window_boxes
 from tests.helpers import faces, small_model
 from tests.test_model import photos, shake
 from trainers import missing_parts

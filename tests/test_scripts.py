@@ -56,12 +56,16 @@ def test_saved_model_and_keras_file_give_the_models_masks(
     assert len(np.unique(expected)) > 2
 
 
-def test_export_script(run_folder, tmp_path):
+def test_export_script_writes_the_next_version(run_folder, tmp_path):
+    (tmp_path / "out" / "3").mkdir(parents=True)
     result = script(
-        "trainers.export", f"--model={run_folder}", f"--output={tmp_path / 'out'}"
+        "trainers.export",
+        f"--model={run_folder}",
+        f"--output={tmp_path / 'out'}",
+        "--next_version",
     )
     assert result.returncode == 0, result.stderr
-    assert (tmp_path / "out" / "1" / "saved_model.pb").is_file()
+    assert (tmp_path / "out" / "4" / "saved_model.pb").is_file()
 
 
 def test_predict_script_goes_on_past_a_bad_file_and_exits_1(run_folder, tmp_path):

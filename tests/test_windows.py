@@ -2,9 +2,20 @@ import numpy as np
 import pytest
 
 from stn_icnn_tf.cropper import LearnedCrop
-from stn_icnn_tf.geometry import affine_grid, frame_theta, to_pixels
+from stn_icnn_tf.geometry import (
+    affine_grid,
+    frame_theta,
+    theta_from_centers,
+    to_pixels,
+)
 from stn_icnn_tf.localization import MEAN_CROP
-from stn_icnn_tf.windows import face_ratio, part_centers, target_theta, window_theta
+from stn_icnn_tf.windows import (
+    face_ratio,
+    part_centers,
+    target_theta,
+    window_edges,
+    window_theta,
+)
 
 MEAN = np.asarray(MEAN_CROP, "float32")
 EVERY = np.ones((1, 6), bool)
@@ -76,3 +87,18 @@ def test_odd_fixed_patches_are_slices_and_even_ones_are_not(patch_size):
         # Every point is half a pixel off: the mean of four, not any one of them.
         assert np.min(off) > 0.49
         assert np.mean(np.abs(patches - slices)) > 10
+
+
+def test_edges_are_those_of_the_pixels_that_a_patch_covers():
+    # 9 pixels, 6..14 and 16..24, of a photo that is 61 high and 41 wide.
+    theta = theta_from_centers(np.array([[10.0, 20.0]]), np.array([9.0]), (61, 41))
+    edges = window_edges(theta, (61, 41), 9)
+    np.testing.assert_allclose(edges, [[6, 16, 15, 25]], atol=1e-5)
+    # Over the same corners, 5 patch pixels are 2 photo pixels wide each.
+    edges = window_edges(theta, (61, 41), 5)
+    np.testing.assert_allclose(edges, [[5.5, 15.5, 15.5, 25.5]], atol=1e-5)
+
+
+def test_edges_of_the_whole_photo_are_its_own():
+    theta = np.array([[[1, 0, 0], [0, 1, 0]]], "float32")
+    np.testing.assert_allclose(window_edges(theta, (61, 61), 61), [[0, 0, 61, 61]])

@@ -19,8 +19,8 @@ from stn_icnn_tf.labels import NUM_PARTS, PART_NAMES
 from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.preprocess import decode_example
 from stn_icnn_tf.pretrained import load_model
-from stn_icnn_tf.visualize import contact_sheet, outline_windows
-from stn_icnn_tf.windows import part_centers, window_boxes
+from stn_icnn_tf.visualize import contact_sheet, outline_windows, window_boxes
+from stn_icnn_tf.windows import part_centers
 from trainers.covering import FILLS, choose_parts, cover_parts, part_box
 from trainers.croppers import make_cropper
 from trainers.data import load_builder, load_split
@@ -81,7 +81,7 @@ def window_errors(
 
     Args:
         boxes: float `(parts, 4)`, windows in photo pixels, see
-            `windows.window_boxes`.
+            `visualize.window_boxes`.
         mask: integer `(height, width)`, the label.
 
     Returns:
@@ -153,7 +153,7 @@ def compare_croppers(
         if index < SHOWN:
             pictures.append(photo)
         for cropper, theta in zip(COMPARED, thetas, strict=True):
-            boxes = np.asarray(window_boxes(theta, mask.shape))
+            boxes = window_boxes(theta, mask.shape)
             for part, error in enumerate(window_errors(boxes, mask)):
                 if error is not None:
                     hidden, seen = part in covered, bool(found[part])
