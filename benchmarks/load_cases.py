@@ -101,9 +101,7 @@ def make_cases(parse: Callable[[np.ndarray], np.ndarray], side: int) -> list[Cas
         for size in sizes
         for suffix in ("PNG", "JPEG")
     ]
-    pixels = [
-        tf.io.decode_image(file, 3, expand_animations=False).numpy() for file in files
-    ]
+    pixels = [_decode(file) for file in files]
     masks = [parse(photo) for photo in pixels]
 
     def of_files(kind: str, contents: list[bytes], wanted: list) -> Case:

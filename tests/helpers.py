@@ -63,3 +63,8 @@ def encode_picture(image, suffix="PNG", **kwargs):
     content = io.BytesIO()
     Image.fromarray(image).save(content, suffix, **kwargs)
     return content.getvalue()
+
+
+def decode_picture(content):
+    with Image.open(io.BytesIO(content)) as picture:
+        return np.array(picture)

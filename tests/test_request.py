@@ -1,6 +1,5 @@
 """The script that parses photos by a served model, against the stand-in."""
 
-import io
 import subprocess
 import sys
 
@@ -10,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from stn_icnn_tf.labels import PALETTE
-from tests.helpers import encode_picture
+from tests.helpers import decode_picture, encode_picture
 from tests.test_model import photos
 from trainers import request
 from trainers.photos import encoded_photo, read_photo
@@ -107,9 +106,12 @@ def test_files_are_sent_as_they_are_unless_turned_or_unknown(folder):
     assert encoded_photo(folder / "a.png") == (folder / "a.png").read_bytes()
     for name in ("turned.jpg", "b.bmp"):
         content = encoded_photo(folder / name)
-        with Image.open(io.BytesIO(content)) as picture:
-            assert picture.format == "PNG" and not picture.getexif()
-            np.testing.assert_array_equal(picture, read_photo(folder / name))
+        assert (
+            content.startswith(b"\x89PNG") and content != (folder / name).read_bytes()
+        )
+        np.testing.assert_array_equal(
+            decode_picture(content), read_photo(folder / name)
+        )
     plain = folder / "plain.jpg"
     plain.write_bytes(encode_picture(photos(40, 60), "JPEG"))
     assert encoded_photo(plain) == plain.read_bytes()

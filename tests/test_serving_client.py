@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.helpers import encode_picture
+from tests.helpers import decode_picture, encode_picture
 from tests.test_model import photos
 from trainers import serving_client, serving_transports
 from trainers.serving_client import PROTOCOLS, ServingClient, ServingError
@@ -25,7 +25,7 @@ def test_mixed_sizes_and_broken_files_in_one_request(connect, served):
         encode_picture(photos(90, 90))[:2000],
         encode_picture(photos(97, 51)),
     ]
-    pixels = [photos(40, 60), None, tf.io.decode_jpeg(jpeg).numpy(), None]
+    pixels = [photos(40, 60), None, decode_picture(jpeg), None]
     pixels.append(photos(97, 51))
     with connect() as client:
         answers = client.parse(sent)

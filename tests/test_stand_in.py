@@ -1,7 +1,6 @@
 """The stand-in for TensorFlow Serving, and the files in serving/ that configure it."""
 
 import base64
-import io
 import json
 import pathlib
 import subprocess
@@ -11,10 +10,9 @@ import urllib.request
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 from stn_icnn_tf.serving import SIGNATURES
-from tests.helpers import encode_picture
+from tests.helpers import decode_picture, encode_picture
 from tests.test_model import photos
 
 SERVING = pathlib.Path(__file__).parents[1] / "serving"
@@ -61,8 +59,8 @@ def test_rest_takes_rows_and_columns(post, served):
             masks = [row["mask_bytes"] for row in answer["predictions"]]
             errors = [row["error"] for row in answer["predictions"]]
         assert errors[0] == "" and errors[1] and masks[1] == {"b64": ""}
-        with Image.open(io.BytesIO(base64.b64decode(masks[0]["b64"]))) as mask:
-            np.testing.assert_array_equal(mask, expected)
+        mask = decode_picture(base64.b64decode(masks[0]["b64"]))
+        np.testing.assert_array_equal(mask, expected)
     # The default signature, in numbers.
     status, answer = post({"instances": [photo.tolist()]})
     assert status == 200
