@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Callable, Iterator
 
 # Before TensorFlow or Keras is imported by anything.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -53,3 +54,38 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> tuple:
     shake(model)
     output = tmp_path_factory.mktemp("served") / "face_parser"
     return model, export_saved_model(model, output, version=3)
+
+
+@pytest.fixture(scope="session")
+def stand_in(served: tuple) -> Iterator[tuple]:
+    """Serves it by the stand-in: gives the model there, and its ports."""
+    pytest.importorskip(
+        "tensorflow_serving",
+        reason="needs tensorflow-serving-api: pip install -e '.[serving]'",
+    )
+    from serving.stand_in import LoadedModel, serve
+
+    loaded = LoadedModel("face_parser", served[1].parent)
+    with serve(loaded) as ports:
+        yield loaded, ports
+
+
+@pytest.fixture
+def loaded(stand_in: tuple) -> Iterator[object]:
+    """Gives the model in the stand-in, and mends it when the test is over."""
+    yield stand_in[0]
+    stand_in[0].faults.clear()
+    stand_in[0].delay = 0.0
+
+
+@pytest.fixture(params=["grpc", "rest"])
+def connect(request: pytest.FixtureRequest, stand_in: tuple) -> Callable:
+    """Makes clients that speak one protocol, and then the other."""
+    from trainers.serving_client import ServingClient
+
+    def connect(**kwargs: object) -> ServingClient:
+        kwargs = {"retries": 0, "backoff": 0.001, "deadline": 60.0, **kwargs}
+        address = f"localhost:{getattr(stand_in[1], request.param)}"
+        return ServingClient(address, request.param, **kwargs)
+
+    return connect

@@ -1,7 +1,10 @@
 """Small models and data that several tests share."""
 
+import io
+
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.preprocess import Framing
@@ -54,3 +57,14 @@ def faces(count, side=96, seed=0):
             "name": tf.TensorSpec((), tf.string),
         },
     ).apply(tf.data.experimental.assert_cardinality(count))
+
+
+def encode_picture(image, suffix="PNG", **kwargs):
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, suffix, **kwargs)
+    return content.getvalue()
+
+
+def decode_picture(content):
+    with Image.open(io.BytesIO(content)) as picture:
+        return np.array(picture)

@@ -1,9 +1,10 @@
 """Photos in, masks out: the files of `trainers.predict` and `trainers.request`."""
 
+import io
 import pathlib
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from stn_icnn_tf.visualize import overlay, palette_image
 
@@ -48,6 +49,25 @@ def read_photo(path: pathlib.Path) -> np.ndarray:
     """
     with Image.open(path) as picture:
         return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+
+
+def encoded_photo(path: pathlib.Path) -> bytes:
+    """Reads a photo as a server can decode it: a JPEG or PNG file, upright.
+
+    A server takes no notice of EXIF, and decodes nothing else. Other formats, and
+    photos that EXIF rotates, become PNG, which costs them nothing but size.
+
+    Raises:
+        OSError: if the file cannot be read as a picture, see also `READ_ERRORS`.
+    """
+    with Image.open(path) as picture:
+        upright = picture.getexif().get(ExifTags.Base.Orientation, 1) == 1
+        # MPO is a JPEG with more pictures behind it.
+        if upright and picture.format in ("JPEG", "MPO", "PNG"):
+            return path.read_bytes()
+    content = io.BytesIO()
+    Image.fromarray(read_photo(path)).save(content, "PNG")
+    return content.getvalue()
 
 
 def save_parsed(

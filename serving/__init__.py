@@ -1,0 +1,1 @@
+"""Serving by TensorFlow Serving: see README.md beside this file."""

@@ -1,0 +1,151 @@
+"""Parses photos by a served model: STEM_mask.png and STEM_overlay.png for each.
+
+The files are those of trainers.predict; the model is the server's (serving/README.md).
+One roughly centred face a photo is assumed.
+
+  python -m trainers.request --address=localhost:8500 --input=photos --output=masks
+"""
+
+import pathlib
+import sys
+from collections.abc import Callable, Iterator
+
+from absl import app, flags
+from tqdm import tqdm
+
+from trainers.flags_common import refuse_arguments, usage_errors
+from trainers.photos import (
+    READ_ERRORS,
+    encoded_photo,
+    list_photos,
+    output_stems,
+    read_photo,
+    save_parsed,
+)
+from trainers.serving_client import (
+    PROTOCOLS,
+    ParsedPhoto,
+    ServingClient,
+    ServingError,
+)
+
+FLAGS = flags.FLAGS
+
+# A batch of large photos is shorter, so that it stays within the deadline.
+MAX_BATCH_BYTES = 16 * 2**20
+
+# (file, stem of its outputs, content)
+Batch = list[tuple[pathlib.Path, str, bytes]]
+# Hears of a file that cannot be parsed, and why.
+Report = Callable[[pathlib.Path, str], None]
+
+
+def define_flags() -> None:
+    """Defines the flags: only when run, so that scripts can be imported together."""
+    flags.DEFINE_string("address", "localhost:8500", "HOST:PORT of the server.")
+    flags.DEFINE_enum("protocol", "grpc", PROTOCOLS, "What that port speaks.")
+    flags.DEFINE_string("input", None, "A photo, or a folder of photos.")
+    flags.DEFINE_string("output", None, "Folder for the masks and overlays.")
+    flags.DEFINE_string("model_name", "face_parser", "Name of the served model.")
+    flags.DEFINE_integer("version", None, "Version of it; default: the latest.")
+    flags.DEFINE_integer("batch", 4, "Photos a request, at most.", 1)
+    flags.DEFINE_float("deadline", 30.0, "Seconds that an attempt may take.")
+    flags.DEFINE_integer("retries", 4, "Attempts after the first.")
+
+
+def read_batches(
+    photos: list[pathlib.Path], batch: int, report: Report
+) -> Iterator[Batch]:
+    """Reads photos in batches of at most `batch`; `report` hears of bad files."""
+    current: Batch = []
+    for path, stem in zip(photos, output_stems(photos), strict=True):
+        try:
+            content = encoded_photo(path)
+        except READ_ERRORS as error:
+            report(path, str(error))
+            continue
+        size = sum(len(content) for *_, content in current) + len(content)
+        if current and (len(current) == batch or size > MAX_BATCH_BYTES):
+            yield current
+            current = []
+        current.append((path, stem, content))
+    if current:
+        yield current
+
+
+def request_photos(
+    client: ServingClient, photos: list[pathlib.Path], output: pathlib.Path, batch: int
+) -> dict[pathlib.Path, str]:
+    """Parses photos by a served model, and writes masks and overlays.
+
+    Returns:
+        the files that could not be parsed, with the reason.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    failed: dict[pathlib.Path, str] = {}
+
+    def report(path: pathlib.Path, reason: str) -> None:
+        failed[path] = reason
+        print(f"{path}: cannot be parsed: {reason}", file=sys.stderr)
+
+    tried = set()
+    with tqdm(total=len(photos), unit=" photos") as progress:
+        for sent in read_batches(photos, batch, report):
+            tried.update(path for path, *_ in sent)
+            try:
+                answers = client.parse([content for *_, content in sent])
+            except ServingError as error:
+                for path, *_ in sent:
+                    report(path, str(error))
+                # Only a late answer has to do with the photos that were sent.
+                if error.code != "DEADLINE_EXCEEDED":
+                    break
+            else:
+                _save_answers(sent, answers, output, report)
+            progress.update(len(sent))
+    unsent = [path for path in photos if path not in tried and path not in failed]
+    for path in unsent:
+        report(path, "was not sent")
+    return failed
+
+
+def _save_answers(
+    sent: Batch, answers: list[ParsedPhoto], output: pathlib.Path, report: Report
+) -> None:
+    for (path, stem, _), answer in zip(sent, answers, strict=True):
+        if answer.error:
+            report(path, answer.error)
+            continue
+        try:
+            save_parsed(read_photo(path), answer.mask, output, stem)
+        except READ_ERRORS as error:
+            report(path, str(error))
+
+
+def main(argv: list[str]) -> None:
+    """Runs the script; exits 1 if a file failed."""
+    refuse_arguments(argv)
+    with usage_errors():
+        photos = list_photos(pathlib.Path(FLAGS.input))
+        try:
+            client = ServingClient(
+                FLAGS.address,
+                FLAGS.protocol,
+                FLAGS.model_name,
+                FLAGS.version,
+                FLAGS.deadline,
+                FLAGS.retries,
+            )
+        except ImportError as error:
+            raise app.UsageError(str(error)) from error
+    with client:
+        failed = request_photos(client, photos, pathlib.Path(FLAGS.output), FLAGS.batch)
+    print(f"{len(photos) - len(failed)} of {len(photos)} photos -> {FLAGS.output}")
+    if failed:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    define_flags()
+    flags.mark_flags_as_required(["input", "output"])
+    app.run(main)
