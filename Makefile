@@ -6,7 +6,7 @@ SUPPORTED = import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 PYTHON_TFA ?= python3.11
 BIN = .venv/bin
 
-.PHONY: help venv demo test lint format oracle clean
+.PHONY: help venv demo test backends lint format oracle clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/'
@@ -29,6 +29,15 @@ demo: venv  ## Train and show a small model on a synthetic data set.
 
 test: venv  ## Run the tests.
 	$(BIN)/python -m pytest
+
+backends: venv .venv-backends/.installed  ## Check the masks on JAX and PyTorch.
+	$(BIN)/python -m pytest tests/test_backends.py
+
+.venv-backends/.installed: requirements-backends.txt
+	$(PYTHON) -m venv --clear .venv-backends
+	.venv-backends/bin/python -m pip install --quiet --upgrade pip
+	.venv-backends/bin/python -m pip install --quiet -r requirements-backends.txt
+	@touch $@
 
 lint: venv  ## Check style and format.
 	$(BIN)/ruff check .
