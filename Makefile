@@ -8,7 +8,7 @@ BIN = .venv/bin
 
 DOWNLOADS ?= downloads
 
-.PHONY: help venv demo helen celebamask_hq test lint format oracle clean
+.PHONY: help venv demo helen celebamask_hq test backends lint format oracle clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z_]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_]+):.*## /  \1\t/'
@@ -48,6 +48,15 @@ celebamask_hq: venv  ## The same of `celebamask_hq`.
 
 test: venv  ## Run the tests.
 	$(BIN)/python -m pytest
+
+backends: venv .venv-backends/.installed  ## Check the masks on JAX and PyTorch.
+	$(BIN)/python -m pytest tests/test_backends.py
+
+.venv-backends/.installed: requirements-backends.txt
+	$(PYTHON) -m venv --clear .venv-backends
+	.venv-backends/bin/python -m pip install --quiet --upgrade pip
+	.venv-backends/bin/python -m pip install --quiet -r requirements-backends.txt
+	@touch $@
 
 lint: venv  ## Check style and format.
 	$(BIN)/ruff check .

@@ -134,8 +134,13 @@ def _window(center: Tensor, half: Tensor, size: Tensor) -> Tensor:
     All windows of a batch get as many pixels as the largest needs, and are moved
     into the picture, where what one has too many falls outside its patch.
     """
-    count = ops.cast(ops.ceil(ops.max(2.0 * half)), "int32") + 1
-    count = ops.minimum(count, size)
+    if keras.backend.backend() == "jax":
+        # A count that the windows decide is unknown to `jax.jit`, and makes JAX
+        # compile every op anew for every photo. The mask is the same.
+        count = size
+    else:
+        count = ops.cast(ops.ceil(ops.max(2.0 * half)), "int32") + 1
+        count = ops.minimum(count, size)
     first = ops.cast(ops.ceil(center - half), "int32")
     first = ops.clip(first, 0, size - count)
     return first[:, None] + ops.arange(count, dtype="int32")[None, :]

@@ -80,7 +80,10 @@ class Pipeline:
         if self.framing == "stretch":
             coarse = ops.image.resize(photos, coarse_size, antialias=True)
             return FramedPhotos(coarse, photos, whole, whole)
-        side = ops.maximum(height, width)
+        if isinstance(height, int) and isinstance(width, int):
+            side = max(height, width)  # Known to `jax.jit`, as sizes must be.
+        else:
+            side = ops.maximum(height, width)
         padding = (side - height) // 2, (side - width) // 2
         photo_frame = frame_theta(
             self.coarse_size, (side, side), (-padding[0], -padding[1]), (height, width)

@@ -1,5 +1,8 @@
 """Seeded drawings of faces with exact part masks."""
 
-from tfds_builders.synthetic_faces.synthetic_faces_dataset_builder import Builder
+from tfds_builders.synthetic_faces.synthetic_faces_dataset_builder import (
+    Builder,
+    SyntheticFacesConfig,
+)
 
-__all__ = ["Builder"]
+__all__ = ["Builder", "SyntheticFacesConfig"]
