@@ -79,10 +79,12 @@ class Record:
 
     def memory_at(self, share: float) -> float:
         """Returns the median bytes in a tenth of the time around a share of it."""
-        middle = min(max(share, 0.05), 0.95)
         end = self.memory[-1][0]
+        middle, reach = end * min(max(share, 0.05), 0.95), end * 0.05
+        # At least the nearest: a busy machine may leave gaps.
+        reach = max(reach, min(abs(at - middle) for at, _ in self.memory))
         return statistics.median(
-            size for at, size in self.memory if abs(at / end - middle) <= 0.05
+            size for at, size in self.memory if abs(at - middle) <= reach
         )
 
     @property

@@ -93,3 +93,5 @@ def test_memory_that_grows_is_noticed():
     assert early.growth == 0
     leaking = load.Record(memory=[(at, 500 + 10 * at) for at in seconds])
     assert leaking.growth == pytest.approx(420 / 650, rel=0.05)
+    gap = load.Record(memory=[(0.0, 100), (9.0, 200), (10.0, 300)])
+    assert gap.memory_at(0.25) == 100 and gap.memory_at(0.5) == 200
