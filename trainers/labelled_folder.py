@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from stn_icnn_tf.labels import NUM_CLASSES
-from trainers.predict import SUFFIXES, read_photo
+from trainers.photos import SUFFIXES, read_photo
 
 LABEL = "_mask.png"
 
