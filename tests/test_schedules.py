@@ -25,7 +25,7 @@ def test_named_schedules():
         "celebamask_hq_paper",
         "hybrid",
     }
-    for name in ("cpu", "celebamask_hq_cpu", "demo"):
+    for name in ("cpu", "celebamask_hq_cpu"):
         *singles, joint = get_schedule(name)
         assert [s.name for s in (*singles, joint)] == list(STAGE_NAMES)
         assert {s.augmentation for s in singles} == {AUGMENTATIONS["ours"]}
