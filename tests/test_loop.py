@@ -132,13 +132,15 @@ def test_variants_are_steps(tmp_path):
 def test_schedules_and_overrides():
     for name in SCHEDULES:
         stages = get_schedule(name)
+        assert isinstance(stages[0].augmentation, Augmentation)
+        if name.endswith("_apart"):
+            continue
         assert [s.name for s in stages][-1] == "end_to_end"
         # The published joint run froze two of the three: ours does not.
         assert len(stages[-1].trained_networks) == 3
-        assert isinstance(stages[0].augmentation, Augmentation)
     stages = get_schedule("cpu", ("all.epochs=1", "parts.jitter=0.5"))
     assert [s.epochs for s in stages] == [1, 1, 1, 1]
-    assert [s.jitter for s in stages] == [0.15, 0.15, 0.5, 0.15]
+    assert [s.jitter for s in stages] == [0.1, 0.1, 0.5, 0.1]
 
 
 @pytest.mark.parametrize(
