@@ -1,4 +1,3 @@
-import dataclasses
 import types
 
 import numpy as np
@@ -10,7 +9,7 @@ from stn_icnn_tf.preprocess import Framing, frame_example
 from stn_icnn_tf.visualize import overlay
 from tests.helpers import faces
 from trainers import preview
-from trainers.schedules import CPU, SCHEDULES
+from trainers.schedules import CPU
 
 SIDE = 48
 FLAGS = {
@@ -22,6 +21,7 @@ FLAGS = {
     "variants": 4,
     "augmentation": None,
     "schedule": "cpu",
+    "stage": None,
     "side": SIDE,
     "seed": 0,
 }
@@ -71,8 +71,8 @@ def test_more_photos_than_there_are_and_no_variants(draw):
     assert draw(count=9, variants=0).shape[:2] == (3, 1)
 
 
-def test_stages_of_a_schedule_share_their_augmentation():
-    # As the preview of a schedule takes for granted.
-    for name, stages in SCHEDULES.items():
-        augmentations = {dataclasses.astuple(s.augmentation) for s in stages}
-        assert len(augmentations) == 1, name
+def test_preview_of_a_schedule_has_the_augmentation_of_the_stage():
+    assert preview.schedule_augmentation("cpu") == AUGMENTATIONS["ours"]
+    assert preview.schedule_augmentation("cpu", "end_to_end") == AUGMENTATIONS["wide"]
+    with pytest.raises(ValueError, match="`stage`.*end_to_end.*stage=coarse"):
+        preview.schedule_augmentation("hybrid", "coarse")
