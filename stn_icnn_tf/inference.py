@@ -113,24 +113,20 @@ def paste_back_by_face(
     """
     height, width = size
     photo_size = tf.cast(tf.stack([width, height]), tf.float32)
-    first, last = _pixel_windows(theta, photo_size, foreground[0].shape[1])
+    windows = _pixel_windows(theta, photo_size, foreground[0].shape[1])
     inverse = invert_theta(theta)
 
     def paste_face(face: tuple) -> tf.Tensor:
-        foreground, first, last, inverse = face
-        left, top = tf.unstack(tf.reduce_min(first, axis=0))
-        right, bottom = tf.unstack(tf.reduce_max(last, axis=0))
+        foreground, windows, inverse = face
+        left, top = tf.unstack(tf.reduce_min(windows[:, :2], axis=0))
+        right, bottom = tf.unstack(tf.reduce_max(windows[:, 2:], axis=0))
         covered = (bottom - top, right - left)
         background = tf.ones(covered)
         best, best_class = tf.zeros(covered), tf.zeros(covered, tf.uint8)
         for index, part in enumerate(PARTS):
-            x, y = tf.unstack(first[index])
-            end_x, end_y = tf.unstack(last[index])
+            x, y, end_x, end_y = window = tf.unstack(windows[index])
             scores = _sample_window(
-                foreground[index][None],
-                inverse[index],
-                (x, y, end_x, end_y),
-                photo_size,
+                foreground[index], inverse[index], window, photo_size
             )
             around = [[y - top, bottom - end_y], [x - left, right - end_x]]
             classes = tf.constant(part.classes, tf.uint8)
@@ -150,7 +146,7 @@ def paste_back_by_face(
 
     return tf.map_fn(
         paste_face,
-        (tuple(foreground), first, last, inverse),
+        (tuple(foreground), windows, inverse),
         fn_output_signature=tf.TensorSpec((None, None), tf.uint8),
         # Faces one after the other: at once they are no faster, and take memory.
         parallel_iterations=1,
@@ -173,20 +169,16 @@ def paste_probabilities(
     """
     height, width = size
     photo_size = tf.cast(tf.stack([width, height]), tf.float32)
-    first, last = _pixel_windows(theta, photo_size, foreground[0].shape[1])
+    windows = _pixel_windows(theta, photo_size, foreground[0].shape[1])
 
     def paste_face(face: tuple) -> tf.Tensor:
-        foreground, first, last, inverse = face
+        foreground, windows, inverse = face
         background = tf.ones((height, width))
         planes = []  # In the order of the classes, which is that of the parts.
         for index in range(len(PARTS)):
-            x, y = tf.unstack(first[index])
-            end_x, end_y = tf.unstack(last[index])
+            x, y, end_x, end_y = window = tf.unstack(windows[index])
             scores = _sample_window(
-                foreground[index][None],
-                inverse[index],
-                (x, y, end_x, end_y),
-                photo_size,
+                foreground[index], inverse[index], window, photo_size
             )
             around = [[y, height - end_y], [x, width - end_x]]
             nothing = 1.0 - tf.reduce_sum(scores, axis=-1)
@@ -197,7 +189,7 @@ def paste_probabilities(
 
     return tf.map_fn(
         paste_face,
-        (tuple(foreground), first, last, invert_theta(theta)),
+        (tuple(foreground), windows, invert_theta(theta)),
         fn_output_signature=tf.TensorSpec((None, None, NUM_CLASSES), tf.float32),
         parallel_iterations=1,
     )
@@ -205,7 +197,7 @@ def paste_probabilities(
 
 def _pixel_windows(
     theta: tf.Tensor, photo_size: tf.Tensor, patch_size: int
-) -> tuple[tf.Tensor, tf.Tensor]:
+) -> tf.Tensor:
     """Lists the pixels that each patch reaches, and that lie in the photo.
 
     Args:
@@ -214,25 +206,25 @@ def _pixel_windows(
         patch_size: side of a patch in pixels.
 
     Returns:
-        the first pixel, and the one after the last, each int32 `(batch, parts, 2)`,
-        (x, y). A window holds one pixel at least: where it lies outside the photo,
-        it is the nearest, and there the patch is 0.
+        int32 `(batch, parts, 4)`: left, top, right, bottom, half open. A window holds
+        one pixel at least: where it lies outside the photo, it is the nearest, and
+        there the patch is 0.
     """
     half = theta_scale(theta) * fading_margin(patch_size) * (photo_size - 1.0) / 2.0
     center = (theta[..., 2] + 1.0) * (photo_size - 1.0) / 2.0
     first = tf.clip_by_value(tf.math.ceil(center - half), 0.0, photo_size - 1.0)
     last = tf.math.floor(center + half) + 1.0
     last = tf.clip_by_value(last, first + 1.0, photo_size)
-    return tf.cast(first, tf.int32), tf.cast(last, tf.int32)
+    return tf.cast(tf.concat([first, last], axis=-1), tf.int32)
 
 
 def _sample_window(
-    plane: tf.Tensor, inverse: tf.Tensor, window: tuple, photo_size: tf.Tensor
+    patch: tf.Tensor, inverse: tf.Tensor, window: list, photo_size: tf.Tensor
 ) -> tf.Tensor:
-    """Samples a patch `(1, patch, patch, channels)` at the photo's pixels of a window.
+    """Samples a patch at the photo's pixels of a window.
 
     Args:
-        plane: float32, the patch.
+        patch: float32 `(patch, patch, channels)`.
         inverse: float32 `(2, 3)`, photo -> patch.
         window: integers, left, top, right, bottom in photo pixels, half open.
         photo_size: float32 `(width, height)`.
@@ -246,4 +238,5 @@ def _sample_window(
     corners = corners * tf.linalg.diag_part(inverse[:, :2]) + inverse[:, 2]
     scale, shift = (corners[1] - corners[0]) / 2.0, (corners[1] + corners[0]) / 2.0
     theta = tf.concat([tf.linalg.diag(scale), shift[:, None]], axis=1)
-    return sample_boxes(plane, theta[None, None], (bottom - top, right - left))[0]
+    size = (bottom - top, right - left)
+    return sample_boxes(patch[None], theta[None, None], size)[0]

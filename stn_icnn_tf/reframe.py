@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from stn_icnn_tf.augment import warp
 from stn_icnn_tf.geometry import to_pixels
 from stn_icnn_tf.pipeline import Pipeline
 
@@ -135,23 +136,21 @@ class AnyFraming:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Parses what is in a square: mask `(height, width)` and theta of the photo."""
         side = tf.maximum(tf.round(square[2]), _SMALLEST)
-        turn = _rotation(square[3])
+        upright = tf.abs(square[3]) < ROLL_TOLERANCE
+        turn = _rotation(tf.where(upright, 0.0, square[3]))
         corner = square[:2] - tf.linalg.matvec(turn, tf.stack([side, side]) - 1.0) / 2.0
         # Without a roll, pixels are copied and not blended.
-        upright = tf.abs(square[3]) < ROLL_TOLERANCE
-        turn = tf.where(upright, tf.eye(2), turn)
-        corner = tf.where(upright, tf.round(square[:2] - (side - 1.0) / 2.0), corner)
-        pixels = tf.cast(tf.stack([side, side]), tf.int32)
+        corner = tf.where(upright, tf.round(corner), corner)
+        pixels = tf.cast(side, tf.int32)
         # As float: of uint8 the operation cuts the fractions off.
-        seen = _warp(tf.cast(photo, tf.float32), turn, corner, pixels, "BILINEAR")
+        seen = warp(tf.cast(photo, tf.float32), _affine(turn, corner), (pixels, pixels))
         outputs = self.model.parse(seen[None])
-        mask = _warp(
-            outputs["mask"][0, ..., None],
-            tf.transpose(turn),
-            -tf.linalg.matvec(turn, corner, transpose_a=True),
-            tf.shape(photo)[:2],
-            "NEAREST",
+        back = _affine(
+            tf.transpose(turn), -tf.linalg.matvec(turn, corner, transpose_a=True)
         )
+        height, width = tf.unstack(tf.shape(photo)[:2])
+        mask = outputs["mask"][0, ..., None]
+        mask = warp(mask, back, (height, width), "nearest")
         theta = _theta_to_photo(outputs["theta"][0], turn, corner, side, size)
         return tf.ensure_shape(mask[..., 0], photo.shape[:2]), theta
 
@@ -161,32 +160,10 @@ def _rotation(roll: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.stack([cos, -sin]), tf.stack([sin, cos])])
 
 
-def _warp(
-    image: tf.Tensor,
-    turn: tf.Tensor,
-    corner: tf.Tensor,
-    output_size: tf.Tensor,
-    interpolation: str,
-) -> tf.Tensor:
-    """Samples `image` at `turn @ (x, y) + corner` for output pixels; zero outside."""
-    row = [
-        turn[0, 0],
-        turn[0, 1],
-        corner[0],
-        turn[1, 0],
-        turn[1, 1],
-        corner[1],
-        0.0,
-        0.0,
-    ]
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=image[None],
-        transforms=tf.stack(row)[None],
-        output_shape=output_size,
-        interpolation=interpolation,
-        fill_mode="CONSTANT",
-        fill_value=0.0,
-    )[0]
+def _affine(turn: tf.Tensor, corner: tf.Tensor) -> tf.Tensor:
+    """Builds the matrix `(3, 3)` of `turn @ (x, y) + corner`, see `augment.warp`."""
+    rows = tf.concat([turn, corner[:, None]], axis=1)
+    return tf.concat([rows, [[0.0, 0.0, 1.0]]], axis=0)
 
 
 def _theta_to_photo(

@@ -100,9 +100,11 @@ class ServedModel(tf.Module):
         self.labels = tf.saved_model.Asset(str(labels))
         self._patch_size = parser.patch_size
 
-        def parse_parts(photos: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
+        def parse_parts(images: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor, list]:
+            photos = _two_pixels_at_least(images)
             probabilities, theta, _ = parser.parse_parts(photos)
-            return probabilities, tf.ensure_shape(theta, (None, NUM_PARTS, 2, 3))
+            theta = tf.ensure_shape(theta, (None, NUM_PARTS, 2, 3))
+            return probabilities, theta, tf.unstack(tf.shape(photos)[1:3])
 
         self._parse_parts = tf.function(
             parse_parts,
@@ -123,9 +125,7 @@ class ServedModel(tf.Module):
     def parse(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Gives the masks of photos, and the windows of their parts."""
         height, width = tf.unstack(tf.shape(images)[1:3])
-        photos = _two_pixels_at_least(images)
-        size = tf.unstack(tf.shape(photos)[1:3])
-        probabilities, theta = self._parse_parts(photos)
+        probabilities, theta, size = self._parse_parts(images)
         mask = paste_back_by_face(probabilities, theta, size)
         boxes = window_edges(theta, size, self._patch_size)
         return {"mask": mask[:, :height, :width], "theta": theta, "boxes": boxes}
@@ -162,9 +162,7 @@ class ServedModel(tf.Module):
     def parse_probabilities(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Gives the probabilities of the classes, of which the mask is the best."""
         height, width = tf.unstack(tf.shape(images)[1:3])
-        photos = _two_pixels_at_least(images)
-        size = tf.unstack(tf.shape(photos)[1:3])
-        probabilities, theta = self._parse_parts(photos)
+        probabilities, theta, size = self._parse_parts(images)
         pasted = paste_probabilities(probabilities, theta, size)
         return {"probabilities": pasted[:, :height, :width]}
 
