@@ -29,7 +29,7 @@ venv: .venv/.installed  ## Make .venv and install the package, with dev and demo
 demo: venv  ## Train and show a small model on a synthetic data set.
 	$(BIN)/python -m trainers.demo
 
-# What remakes a shipped model; an interrupted run goes on where it was.
+# What makes the models of stn_icnn_tf/weights; an interrupted run goes on.
 helen: venv  ## Train, score and store the model `helen` (DOWNLOADS=folder of the data).
 	$(BIN)/python -m trainers.train --dataset=helen --manual_dir='$(DOWNLOADS)' \
 		--precision=mixed_bfloat16 --run_dir=runs/helen
