@@ -12,7 +12,7 @@ from stn_icnn_tf.labels import PALETTE
 from stn_icnn_tf.visualize import outline_windows, window_boxes
 from tests.helpers import faces, small_model
 from tests.test_model import photos, shake
-from trainers import missing_parts
+from trainers import data, missing_parts
 from trainers.covering import choose_parts, cover_parts, part_box
 from trainers.missing_parts import (
     Measure,
@@ -170,9 +170,9 @@ def test_windows_are_drawn_in_the_colours_of_their_parts():
 
 def test_script_writes_numbers_and_picture(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(missing_parts, "load_model", lambda name: small_model())
-    monkeypatch.setattr(missing_parts, "load_builder", lambda *names: None)
-    monkeypatch.setattr(missing_parts, "load_split", lambda *names: faces(3))
-    monkeypatch.setattr(missing_parts, "refuse_other_classes", lambda builder: None)
+    monkeypatch.setattr(data, "load_builder", lambda *names: None)
+    monkeypatch.setattr(data, "load_split", lambda *names: faces(3))
+    monkeypatch.setattr(data, "refuse_other_classes", lambda builder: None)
     namespace = types.SimpleNamespace(
         model="m",
         dataset="drawn",

@@ -2,6 +2,7 @@ import types
 
 import numpy as np
 import pytest
+from absl import app
 from PIL import Image
 
 from stn_icnn_tf.augment import AUGMENTATIONS
@@ -21,7 +22,7 @@ FLAGS = {
     "variants": 4,
     "augmentation": None,
     "schedule": "cpu",
-    "stage": None,
+    "stage": "all",
     "side": SIDE,
     "seed": 0,
 }
@@ -71,8 +72,9 @@ def test_more_photos_than_there_are_and_no_variants(draw):
     assert draw(count=9, variants=0).shape[:2] == (3, 1)
 
 
-def test_preview_of_a_schedule_has_the_augmentation_of_the_stage():
-    assert preview.schedule_augmentation("cpu") == AUGMENTATIONS["ours"]
-    assert preview.schedule_augmentation("cpu", "end_to_end") == AUGMENTATIONS["wide"]
-    with pytest.raises(ValueError, match="`stage`.*end_to_end.*stage=coarse"):
-        preview.schedule_augmentation("hybrid", "coarse")
+def test_preview_of_a_schedule_has_the_augmentation_of_the_stage(draw):
+    np.testing.assert_array_equal(draw(schedule="cpu"), draw(augmentation="ours"))
+    joint = draw(schedule="cpu", stage="end_to_end")
+    np.testing.assert_array_equal(joint, draw(augmentation="wide"))
+    with pytest.raises(app.UsageError, match="`stage`.*end_to_end.*stage=coarse"):
+        draw(schedule="hybrid", stage="coarse")

@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.helpers import faces, small_model
 from tfds_builders.synthetic_faces.drawing import draw_face
-from trainers import robustness
+from trainers import data, robustness
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +97,9 @@ def test_perfect_model_loses_nothing_and_covered_windows_are_measured(monkeypatc
 def test_script_writes_numbers_and_picture(tmp_path, monkeypatch):
     model = small_model()
     monkeypatch.setattr(robustness, "load_model", lambda name: model)
-    monkeypatch.setattr(robustness, "load_builder", lambda *args: None)
-    monkeypatch.setattr(robustness, "load_split", lambda *args: faces(2))
-    monkeypatch.setattr(robustness, "refuse_other_classes", lambda builder: None)
+    monkeypatch.setattr(data, "load_builder", lambda *args: None)
+    monkeypatch.setattr(data, "load_split", lambda *args: faces(2))
+    monkeypatch.setattr(data, "refuse_other_classes", lambda builder: None)
     given = types.SimpleNamespace(
         model="m",
         dataset="drawn",

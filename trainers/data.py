@@ -59,6 +59,31 @@ def refuse_other_classes(builder: tfds.core.DatasetBuilder) -> None:
         )
 
 
+def load_photos(
+    name: str,
+    split: str,
+    data_dir: str | None,
+    manual_dir: str | None,
+    limit: int | None,
+) -> tf.data.Dataset:
+    """Returns the first photos of a split whose labels have the model's classes.
+
+    Args:
+        name: see `load_builder`, as `data_dir` and `manual_dir`.
+        split: see `load_split`.
+        data_dir: the TFDS data folder.
+        manual_dir: folder with the download.
+        limit: number of photos; None: all.
+
+    Raises:
+        ValueError: as `load_builder`, `load_split` and `refuse_other_classes`.
+    """
+    builder = load_builder(name, data_dir, manual_dir)
+    refuse_other_classes(builder)
+    dataset = load_split(builder, split)
+    return dataset if limit is None else dataset.take(limit)
+
+
 def load_split(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:
     """Returns a split in a fixed order, encoded, with its cardinality known.
 

@@ -23,7 +23,7 @@ from stn_icnn_tf.visualize import contact_sheet, outline_windows, window_boxes
 from stn_icnn_tf.windows import part_centers
 from trainers.covering import FILLS, choose_parts, cover_parts, part_box
 from trainers.croppers import make_cropper
-from trainers.data import load_builder, load_split, refuse_other_classes
+from trainers.data import load_photos
 from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
 
 FLAGS = flags.FLAGS
@@ -219,11 +219,9 @@ def main(argv: list[str]) -> None:
     refuse_arguments(argv)
     with usage_errors():
         model = load_model(FLAGS.model)
-        builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
-        refuse_other_classes(builder)
-        dataset = load_split(builder, FLAGS.split)
-    if FLAGS.limit:
-        dataset = dataset.take(FLAGS.limit)
+        dataset = load_photos(
+            FLAGS.dataset, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir, FLAGS.limit
+        )
     measures, pictures = compare_croppers(
         model, dataset, FLAGS.fill, FLAGS.max_covered, FLAGS.seed
     )

@@ -16,7 +16,7 @@ from stn_icnn_tf.preprocess import Framing, frame_example
 from stn_icnn_tf.visualize import contact_sheet, overlay
 from trainers.data import load_builder, load_split
 from trainers.flags_common import define_dataset_flags, refuse_arguments, usage_errors
-from trainers.schedules import SCHEDULES
+from trainers.schedules import SCHEDULES, choose_stages
 from trainers.stages import STAGE_NAMES
 
 FLAGS = flags.FLAGS
@@ -39,27 +39,10 @@ def define_flags() -> None:
         "schedule", "cpu", tuple(SCHEDULES), "Schedule whose augmentation to draw."
     )
     flags.DEFINE_enum(
-        "stage", None, STAGE_NAMES, "Stage of the schedule; default: its first."
+        "stage", "all", ("all", *STAGE_NAMES), "Stage of the schedule; all: its first."
     )
     flags.DEFINE_integer("side", 192, "Side of a picture in pixels.", lower_bound=16)
     flags.DEFINE_integer("seed", 0, "Seed of the variants.")
-
-
-def schedule_augmentation(schedule: str, stage: str | None = None) -> Augmentation:
-    """Returns the augmentation of a stage, by default the first, of a schedule.
-
-    Raises:
-        ValueError: if the schedule has no such stage.
-    """
-    stages = {member.name: member for member in SCHEDULES[schedule]}
-    if stage is None:
-        return SCHEDULES[schedule][0].augmentation
-    if stage not in stages:
-        raise ValueError(
-            f"Argument `stage` must be one of the schedule's {tuple(stages)}. "
-            f"Received: stage={stage}"
-        )
-    return stages[stage].augmentation
 
 
 def preview_rows(
@@ -102,7 +85,8 @@ def main(argv: list[str]) -> None:
         if FLAGS.augmentation is not None:
             augmentation = AUGMENTATIONS[FLAGS.augmentation]
         else:
-            augmentation = schedule_augmentation(FLAGS.schedule, FLAGS.stage)
+            stages = choose_stages(SCHEDULES[FLAGS.schedule], FLAGS.stage)
+            augmentation = stages[0].augmentation
     pictures = preview_rows(
         dataset, augmentation, FLAGS.variants, FLAGS.side, FLAGS.seed
     )

@@ -24,7 +24,7 @@ from stn_icnn_tf.pretrained import load_model
 from stn_icnn_tf.reframe import AnyFraming
 from stn_icnn_tf.visualize import contact_sheet, overlay, window_boxes
 from trainers.covering import cover_parts
-from trainers.data import load_builder, load_split, refuse_other_classes
+from trainers.data import load_photos
 from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
 from trainers.missing_parts import window_errors
 
@@ -131,14 +131,16 @@ def measure(
     for index, example in enumerate(progress):
         photo = example["image"].numpy()
         mask = example["segmentation_mask"][..., 0].numpy()
+        thetas = {}
         for name, change in CHANGES.items():
             changed, label = change(photo, mask)
-            guess = parse(changed)["mask"].numpy()
+            outputs = parse(changed)
+            guess, thetas[name] = outputs["mask"].numpy(), outputs["theta"].numpy()
             metrics[name].update_state(label, guess)
             if index < SHOWN:
                 pictures.append(overlay(changed, guess))
         rng = np.random.default_rng(index)
-        before = window_boxes(parse(photo)["theta"].numpy(), mask.shape)
+        before = window_boxes(thetas["as it is"], mask.shape)
         whole = window_errors(before, mask)
         for part in range(NUM_PARTS):
             if whole[part] is None:
@@ -188,11 +190,9 @@ def main(argv: list[str]) -> None:
     refuse_arguments(argv)
     with usage_errors():
         model = load_model(FLAGS.model)
-        builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
-        refuse_other_classes(builder)
-        dataset = load_split(builder, FLAGS.split)
-    if FLAGS.limit:
-        dataset = dataset.take(FLAGS.limit)
+        dataset = load_photos(
+            FLAGS.dataset, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir, FLAGS.limit
+        )
     scores, windows, pictures = measure(model, dataset)
     print(format_report(scores, windows))
     output = pathlib.Path(FLAGS.output)

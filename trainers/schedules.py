@@ -40,7 +40,8 @@ def _schedule(
 
 
 _OURS = {
-    # With Muon three epochs of `parts` give what ten gave with Adam (HELEN).
+    # Four epochs of `parts` give what ten gave with Adam, three of `coarse` nearly
+    # what twelve did (HELEN, docs/results.md).
     "optimizer": "muon",
     "rates": (6e-3, 3e-3, 6e-3),
     "joint_rates": (1e-3, 5e-4, 2e-3),
@@ -190,3 +191,18 @@ def get_schedule(name: str, overrides: tuple[str, ...] = ()) -> tuple[Stage, ...
         for key in stages if stage_name == "all" else (stage_name,):
             stages[key] = dataclasses.replace(stages[key], **{field: value})
     return tuple(stages.values())
+
+
+def choose_stages(stages: tuple[Stage, ...], stage: str) -> tuple[Stage, ...]:
+    """Returns one stage of a schedule, or with `"all"` every one.
+
+    Raises:
+        ValueError: if the schedule has no such stage.
+    """
+    chosen = tuple(s for s in stages if stage in ("all", s.name))
+    if not chosen:
+        raise ValueError(
+            "Argument `stage` must be all, or one of the schedule's "
+            f"{tuple(s.name for s in stages)}. Received: stage={stage}"
+        )
+    return chosen

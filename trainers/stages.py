@@ -9,10 +9,10 @@ import math
 
 from stn_icnn_tf.augment import Augmentation
 from stn_icnn_tf.labels import NUM_PARTS
+from trainers.optimizer import OPTIMIZERS
 
 STAGE_NAMES = ("coarse", "localization", "parts", "end_to_end")
 DECAYS = ("halving", "cosine")
-OPTIMIZERS = ("adam", "muon")
 NETWORKS = ("coarse", "localization", "parts")
 # Epochs in which a cosine rate climbs: Adam's first steps know little.
 WARM_UP = 0.5
@@ -96,7 +96,7 @@ class Stage:
                 "Arguments `epochs` and `batch_size` must be at least 0 and 1. "
                 f"Received: epochs={self.epochs}, batch_size={self.batch_size}"
             )
-        for field, choices in (("decay", DECAYS), ("optimizer", OPTIMIZERS)):
+        for field, choices in (("decay", DECAYS), ("optimizer", tuple(OPTIMIZERS))):
             if getattr(self, field) not in choices:
                 raise ValueError(
                     f"Argument `{field}` must be one of {choices}. "

@@ -20,8 +20,8 @@ from trainers.data import load_builder, load_split, refuse_other_classes
 from trainers.flags_common import define_dataset_flags, refuse_arguments, usage_errors
 from trainers.loop import Trainer, run_stages
 from trainers.overrides import model_arguments
-from trainers.schedules import SCHEDULES, get_schedule
-from trainers.stages import STAGE_NAMES, Stage
+from trainers.schedules import SCHEDULES, choose_stages, get_schedule
+from trainers.stages import STAGE_NAMES
 
 FLAGS = flags.FLAGS
 
@@ -110,21 +110,6 @@ def main(argv: list[str]) -> None:
     run_stages(model, stages, make_trainer, training, validation)
     save_model(model, run_dir / "model.keras")
     print(f"Model: {run_dir / 'model.keras'}")
-
-
-def choose_stages(stages: tuple[Stage, ...], stage: str) -> tuple[Stage, ...]:
-    """Returns one stage of a schedule, or with `"all"` every one.
-
-    Raises:
-        ValueError: if the schedule has no such stage.
-    """
-    chosen = tuple(s for s in stages if stage in ("all", s.name))
-    if not chosen:
-        raise ValueError(
-            "Argument `stage` must be all, or one of the schedule's "
-            f"{tuple(s.name for s in stages)}. Received: stage={stage}"
-        )
-    return chosen
 
 
 def copy_weights(start: StnIcnn, model: StnIcnn) -> None:
