@@ -24,12 +24,15 @@ class InferenceModel(Pipeline):
         model: whose weights are copied.
         precision: `"float32"` or `"bfloat16"`, of the networks; all geometry is
             float32.
+        blocks: whether convs work on blocks of pixels, see `FoldedIcnn`.
 
     Raises:
         ValueError: if `precision` is neither.
     """
 
-    def __init__(self, model: StnIcnn, precision: str = "float32") -> None:
+    def __init__(
+        self, model: StnIcnn, precision: str = "float32", blocks: bool = True
+    ) -> None:
         if precision not in PRECISIONS:
             raise ValueError(
                 f"Argument `precision` must be one of {PRECISIONS}. "
@@ -41,10 +44,10 @@ class InferenceModel(Pipeline):
         self.canvas_size = model.canvas_size
         self.mean_crop, self.scale_range = model.mean_crop, model.scale_range
         coarse, patch = (model.coarse_size,) * 2, (model.patch_size,) * 2
-        self.coarse = FoldedIcnn(model.coarse, coarse, precision)
+        self.coarse = FoldedIcnn(model.coarse, coarse, precision, blocks)
         self.localization = FoldedLocalization(model.localization, precision)
         self.part_nets = {
-            name: FoldedIcnn(net, patch, precision)
+            name: FoldedIcnn(net, patch, precision, blocks)
             for name, net in model.part_nets.items()
         }
         self.paste_back = paste_back_by_face

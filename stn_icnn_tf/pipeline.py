@@ -57,6 +57,10 @@ class Pipeline:
     (by name) and `paste_back`.
     """
 
+    def resize(self, images: Tensor, size: tuple[int, int]) -> Tensor:
+        """Resizes float `(batch, height, width, channels)`, antialiased."""
+        return ops.image.resize(images, size, antialias=True)
+
     def frame_photos(self, photos: Tensor) -> FramedPhotos:
         """Makes the coarse image and the source of a batch of photos.
 
@@ -78,7 +82,7 @@ class Pipeline:
         ]
         coarse_size = (self.coarse_size, self.coarse_size)
         if self.framing == "stretch":
-            coarse = ops.image.resize(photos, coarse_size, antialias=True)
+            coarse = self.resize(photos, coarse_size)
             return FramedPhotos(coarse, photos, whole, whole)
         if isinstance(height, int) and isinstance(width, int):
             side = max(height, width)  # Known to `jax.jit`, as sizes must be.
@@ -93,9 +97,9 @@ class Pipeline:
         square = ops.pad(
             photos, ((0, 0), (padding[0], after[0]), (padding[1], after[1]), (0, 0))
         )
-        canvas = ops.image.resize(square, canvas_size, antialias=True)
+        canvas = self.resize(square, canvas_size)
         canvas_frame = frame_theta(self.coarse_size, canvas_size, (0, 0), canvas_size)
-        coarse = ops.image.resize(canvas, coarse_size, antialias=True)
+        coarse = self.resize(canvas, coarse_size)
         return FramedPhotos(coarse, canvas, canvas_frame[None, None], photo_frame)
 
     def coarse_scores(self, coarse_image: Tensor, training: bool = False) -> Tensor:

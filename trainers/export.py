@@ -1,14 +1,25 @@
-"""Exports a model as a SavedModel for TensorFlow Serving.
+"""Exports a model: as a SavedModel for TensorFlow Serving, or as a LiteRT file.
 
 python -m trainers.export --model=runs/helen --output=serving/face_parser
+python -m trainers.export --model=runs/helen --output=face.tflite --format=litert
 """
+
+import pathlib
 
 from absl import app, flags
 
 from stn_icnn_tf.export import export_saved_model, next_version
 from stn_icnn_tf.inference import PRECISIONS
+from stn_icnn_tf.litert import LITERT_PRECISIONS, export_litert
+from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.pretrained import load_model
-from trainers.flags_common import define_model_flag, refuse_arguments, usage_errors
+from trainers.calibration import calibration_photos
+from trainers.flags_common import (
+    define_model_flag,
+    parse_size,
+    refuse_arguments,
+    usage_errors,
+)
 
 FLAGS = flags.FLAGS
 
@@ -16,25 +27,53 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_model_flag()
-    flags.DEFINE_string("output", None, "Folder of the served model.")
+    flags.DEFINE_enum("format", "saved_model", tuple(WRITERS), "What to write.")
+    flags.DEFINE_string("output", None, "Folder of the served model, or NAME.tflite.")
     flags.DEFINE_integer("version", 1, "Version folder to write; replaces it.")
     flags.DEFINE_bool(
         "next_version", False, "Write the version after the newest one instead."
     )
     flags.DEFINE_enum(
-        "precision", "float32", PRECISIONS, "Arithmetic of the networks when serving."
+        "precision",
+        "float32",
+        tuple(dict.fromkeys(PRECISIONS + LITERT_PRECISIONS)),
+        f"Arithmetic of the networks; saved_model: {', '.join(PRECISIONS)}; "
+        f"litert: {', '.join(LITERT_PRECISIONS)}.",
     )
+    flags.DEFINE_string("size", "512x512", "litert: HEIGHTxWIDTH of the photos.")
+    flags.DEFINE_string(
+        "calibration", None, "litert, int8: folder of photos; default: drawn faces."
+    )
+
+
+def write_saved_model(model: StnIcnn) -> pathlib.Path:
+    """Writes a SavedModel as the flags say."""
+    version = next_version(FLAGS.output) if FLAGS.next_version else FLAGS.version
+    folder = export_saved_model(model, FLAGS.output, version, FLAGS.precision)
+    return folder / "saved_model.pb"
+
+
+def write_litert(model: StnIcnn) -> pathlib.Path:
+    """Writes a LiteRT file as the flags say."""
+    size, photos = parse_size(FLAGS.size), None
+    if FLAGS.precision == "int8":
+        photos = calibration_photos(FLAGS.calibration, size)
+    return export_litert(model, FLAGS.output, size, FLAGS.precision, photos)
+
+
+WRITERS = {"saved_model": write_saved_model, "litert": write_litert}
 
 
 def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
-    version = next_version(FLAGS.output) if FLAGS.next_version else FLAGS.version
     with usage_errors():
-        folder = export_saved_model(
-            load_model(FLAGS.model), FLAGS.output, version, FLAGS.precision
-        )
-    print(f"SavedModel: {folder / 'saved_model.pb'}")
+        model = load_model(FLAGS.model)
+        try:
+            written = WRITERS[FLAGS.format](model)
+        except ImportError as error:
+            raise app.UsageError(str(error)) from error
+    print(f"Written: {written}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the scripts share: flags, and turning bad values into usage errors."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 from absl import app, flags
@@ -23,6 +24,20 @@ def define_dataset_flags(default: str = "helen") -> None:
     flags.DEFINE_string("dataset", default, "Data set, or DATASET/CONFIG.")
     flags.DEFINE_string("data_dir", None, "TFDS data folder.")
     flags.DEFINE_string("manual_dir", None, "Folder with the data set's download.")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Reads `HEIGHTxWIDTH`, as in 480x640.
+
+    Raises:
+        ValueError: if it is something else.
+    """
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if match is None:
+        raise ValueError(
+            f"Argument `size` must be HEIGHTxWIDTH in pixels. Received: size={text}"
+        )
+    return int(match[1]), int(match[2])
 
 
 def refuse_arguments(argv: list[str]) -> None:

@@ -14,8 +14,12 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 READ_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
-def list_photos(path: pathlib.Path) -> list[pathlib.Path]:
+def list_photos(path: pathlib.Path, argument: str = "input") -> list[pathlib.Path]:
     """Lists the photos of a folder, or the one file given.
+
+    Args:
+        path: the folder or file.
+        argument: which argument named it, for the error.
 
     Raises:
         ValueError: if there is nothing there.
@@ -27,8 +31,8 @@ def list_photos(path: pathlib.Path) -> list[pathlib.Path]:
         photos = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
     if not photos:
         raise ValueError(
-            f"Argument `input` must be a photo or a folder that holds some "
-            f"({', '.join(SUFFIXES)}). Received: input={path}"
+            f"Argument `{argument}` must be a photo or a folder that holds some "
+            f"({', '.join(SUFFIXES)}). Received: {argument}={path}"
         )
     return photos
 
