@@ -18,6 +18,7 @@ from tqdm import tqdm
 from stn_icnn_tf.litert import LITERT_PRECISIONS, export_litert, litert_parser
 from stn_icnn_tf.metrics import FaceParsingScores
 from stn_icnn_tf.model import StnIcnn
+from stn_icnn_tf.onnx import export_onnx, onnx_parser
 from stn_icnn_tf.preprocess import decode_example
 from stn_icnn_tf.pretrained import load_model
 from trainers.calibration import calibration_photos, fit_photo
@@ -67,11 +68,23 @@ def litert_exporter(precision: str) -> Exporter:
     return export
 
 
+def onnx_exporter(
+    model: StnIcnn,
+    folder: pathlib.Path,
+    size: tuple[int, int],
+    calibration: str | None,
+) -> pathlib.Path:
+    """Writes an ONNX file into a folder."""
+    del calibration  # Nothing here has 8 bits.
+    return export_onnx(model, folder / "float32.onnx", size)
+
+
 # What writes each form, and what loads it: a file and threads -> parser.
 FORMS = {
     f"litert_{precision}": (litert_exporter(precision), litert_parser)
     for precision in LITERT_PRECISIONS
 }
+FORMS["onnx_float32"] = (onnx_exporter, onnx_parser)
 
 
 def score_forms(

@@ -1,7 +1,8 @@
-"""Exports a model: as a SavedModel for TensorFlow Serving, or as a LiteRT file.
+"""Exports a model: as a SavedModel for TensorFlow Serving, as LiteRT or as ONNX.
 
 python -m trainers.export --model=runs/helen --output=serving/face_parser
 python -m trainers.export --model=runs/helen --output=face.tflite --format=litert
+python -m trainers.export --model=runs/helen --output=face.onnx --format=onnx
 """
 
 import pathlib
@@ -12,6 +13,7 @@ from stn_icnn_tf.export import export_saved_model, next_version
 from stn_icnn_tf.inference import PRECISIONS
 from stn_icnn_tf.litert import LITERT_PRECISIONS, export_litert
 from stn_icnn_tf.model import StnIcnn
+from stn_icnn_tf.onnx import export_onnx
 from stn_icnn_tf.pretrained import load_model
 from trainers.calibration import calibration_photos
 from trainers.flags_common import (
@@ -28,7 +30,9 @@ def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_model_flag()
     flags.DEFINE_enum("format", "saved_model", tuple(WRITERS), "What to write.")
-    flags.DEFINE_string("output", None, "Folder of the served model, or NAME.tflite.")
+    flags.DEFINE_string(
+        "output", None, "Served model's folder, or a file: NAME.tflite, .onnx."
+    )
     flags.DEFINE_integer("version", 1, "Version folder to write; replaces it.")
     flags.DEFINE_bool(
         "next_version", False, "Write the version after the newest one instead."
@@ -38,9 +42,9 @@ def define_flags() -> None:
         "float32",
         tuple(dict.fromkeys(PRECISIONS + LITERT_PRECISIONS)),
         f"Arithmetic of the networks; saved_model: {', '.join(PRECISIONS)}; "
-        f"litert: {', '.join(LITERT_PRECISIONS)}.",
+        f"litert: {', '.join(LITERT_PRECISIONS)}; onnx: float32.",
     )
-    flags.DEFINE_string("size", "512x512", "litert: HEIGHTxWIDTH of the photos.")
+    flags.DEFINE_string("size", "512x512", "litert, onnx: HEIGHTxWIDTH of the photos.")
     flags.DEFINE_string(
         "calibration", None, "litert, int8: folder of photos; default: drawn faces."
     )
@@ -61,7 +65,21 @@ def write_litert(model: StnIcnn) -> pathlib.Path:
     return export_litert(model, FLAGS.output, size, FLAGS.precision, photos)
 
 
-WRITERS = {"saved_model": write_saved_model, "litert": write_litert}
+def write_onnx(model: StnIcnn) -> pathlib.Path:
+    """Writes an ONNX file as the flags say."""
+    if FLAGS.precision != "float32":
+        raise ValueError(
+            "Argument `precision` must be float32 with --format=onnx. "
+            f"Received: precision={FLAGS.precision}"
+        )
+    return export_onnx(model, FLAGS.output, parse_size(FLAGS.size))
+
+
+WRITERS = {
+    "saved_model": write_saved_model,
+    "litert": write_litert,
+    "onnx": write_onnx,
+}
 
 
 def main(argv: list[str]) -> None:
