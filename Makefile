@@ -23,7 +23,8 @@ venv: .venv/.installed  ## Make .venv and install the package, with dev and demo
 		exit 1; }; \
 		$$python -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e '.[dev,demo,beam,detect,litert,onnx,plots,serving]'
+	$(BIN)/python -m pip install --quiet \
+		-e '.[dev,demo,beam,detect,litert,notebooks,onnx,plots,serving]'
 	@touch $@
 
 demo: venv  ## Train and show a small model on a synthetic data set.
