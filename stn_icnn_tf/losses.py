@@ -99,7 +99,10 @@ def part_targets(foreground: Tensor) -> list[Tensor]:
 
 
 def part_loss(
-    targets: list[Tensor], scores: list[Tensor], kind: str = "softmax"
+    targets: list[Tensor],
+    scores: list[Tensor],
+    kind: str = "softmax",
+    dice_weight: float = 0.0,
 ) -> Tensor:
     """Average over the parts of the loss of each part's scores.
 
@@ -107,6 +110,7 @@ def part_loss(
         targets: one float `(batch, patch, patch, 1 + classes)` a part.
         scores: logits of the same shapes.
         kind: `"softmax"` or, as in eq. 16, `"binary"`.
+        dice_weight: weight of the Dice loss that is added; 0 in the paper.
 
     Returns:
         float `(batch,)`.
@@ -122,9 +126,11 @@ def part_loss(
             f"Argument `kind` must be one of {tuple(PART_LOSSES)}. "
             f"Received: kind={kind}"
         )
-    loss = PART_LOSSES[kind]
-    values = [loss(t, s) for t, s in zip(targets, scores, strict=True)]
-    return sum(values) / len(values)
+    pairs = list(zip(targets, scores, strict=True))
+    values = [PART_LOSSES[kind](target, score) for target, score in pairs]
+    if dice_weight:
+        values += [dice_weight * dice_loss(target, score) for target, score in pairs]
+    return sum(values) / len(pairs)
 
 
 def smooth_l1(difference: Tensor) -> Tensor:

@@ -68,6 +68,16 @@ def test_part_loss_is_the_average_over_the_parts():
         part_loss(targets, scores, "hinge")
 
 
+def test_part_loss_adds_the_dice_loss_by_its_weight():
+    # One part is there, with the soft F1 2 * (1/2) / (1/2 + 1) = 2/3; five are not.
+    targets = [
+        np.eye(2, dtype="float32")[int(n == 0)].reshape(1, 1, 1, 2) for n in range(6)
+    ]
+    scores = [np.zeros((1, 1, 1, 2), "float32")] * 6
+    added = part_loss(targets, scores, dice_weight=3.0) - part_loss(targets, scores)
+    np.testing.assert_allclose(added, [3.0 * (1 / 3) / 6], atol=1e-3)
+
+
 def test_dice_loss_is_one_minus_soft_f1_of_the_classes_that_are_there():
     target = np.zeros((1, 2, 2, 3), "float32")
     target[0, 0, :, 1] = target[0, 1, :, 0] = 1.0

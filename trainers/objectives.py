@@ -124,7 +124,7 @@ def stage_losses(
         patches, labels = _crop_with_labels(model, theta, batch)
         part_scores = model.part_scores(patches, training=trains["parts"])
         losses["part_loss"] = part_loss(
-            part_targets(labels), part_scores, stage.part_loss
+            part_targets(labels), part_scores, stage.part_loss, stage.dice_weight
         )
     losses["loss"] = {
         "coarse": lambda: losses["coarse_loss"],

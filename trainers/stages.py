@@ -59,8 +59,8 @@ class Stage:
         coarse_weight: weight of the coarse loss in the joint stage.
         theta_weight: weight of the theta loss in the joint stage. The part loss
             alone likes windows that miss their part; this holds them.
-        dice_weight: weight of the Dice loss within the coarse loss; 0 is the
-            paper's loss (eq. 18).
+        dice_weight: weight of the Dice loss within the coarse and the part loss; 0
+            gives the paper's losses (eq. 16 and 18).
         jitter: in `parts`, how far windows are off at random: the part nets must
             bear what the localizer will get wrong. A number: largest move as a
             part of the window's side, and largest change of the log of its side.
