@@ -6,7 +6,7 @@ from PIL import Image
 from stn_icnn_tf.geometry import make_theta
 from stn_icnn_tf.inference import InferenceModel
 from stn_icnn_tf.localization import MEAN_CROP
-from stn_icnn_tf.reframe import AnyFraming, square_around, whole_square
+from stn_icnn_tf.reframe import AnyFraming, square_around, surest_square, whole_square
 from tests.helpers import small_model
 
 MEAN = np.asarray(MEAN_CROP, "float32")
@@ -30,9 +30,21 @@ class Seer:
     """Sees where the parts are, since each has a colour of its own: a stand-in."""
 
     mean_crop = MEAN_CROP
+    coarse_size = 64
 
     def __init__(self):
         self.sides = []
+        self.surest = 0
+
+    def resize(self, images, size):
+        return tf.image.resize(images, size)
+
+    def coarse_scores(self, images):
+        """Is sure of all classes in one of the looks, and half as sure elsewhere."""
+        scores = 5.0 * tf.one_hot(tf.range(64 * 64) % 9, 9)
+        scores = tf.reshape(scores, (1, 64, 64, 9))
+        sure = tf.one_hot(self.surest, tf.shape(images)[0])[:, None, None, None]
+        return scores * (0.5 + sure)
 
     def parse(self, photos):
         size = tf.shape(photos)[2]
@@ -97,6 +109,29 @@ def test_square_given_is_where_the_first_look_is():
     np.testing.assert_array_equal(outputs["mask"], mask)
 
 
+@pytest.mark.parametrize(("surest", "side"), [(0, 900), (1, 450), (2, 225)])
+def test_first_look_is_where_the_coarse_net_is_surest(surest, side):
+    photo, _ = blocks((600, 900), (450, 300), 80)
+    seer = Seer()
+    seer.surest = surest
+    AnyFraming(seer, looks=0)(tf.constant(photo))
+    assert seer.sides == [side]
+    square = surest_square(seer, tf.constant(photo))
+    np.testing.assert_array_equal(square, [449.5, 299.5, side, 0.0])
+
+
+def test_first_look_counts_the_classes_that_are_found():
+    class Blinded(Seer):
+        def coarse_scores(self, images):
+            # The first look is sure of one class, the second less sure of eight.
+            sure = tf.broadcast_to(10.0 * tf.one_hot(1, 9), (1, 64, 64, 9))
+            return tf.concat([sure, super().coarse_scores(images)[1:]], axis=0)
+
+    seer = Blinded()
+    seer.surest = 1
+    assert surest_square(seer, tf.zeros((100, 100, 3)))[2] == 50.0
+
+
 def test_looks_end():
     photo, _ = blocks((600, 900), (700, 200), 80)
     seer = Seer()
@@ -148,11 +183,14 @@ def test_face_that_fits_is_parsed_as_by_the_model(size):
     parser = InferenceModel(model)
     photo = rng.integers(0, 256, (*size, 3), "uint8")
     parse = tf.function(AnyFraming(parser), autograph=False)
-    outputs = parse(tf.constant(photo))
+    square = whole_square(size[::-1])
+    outputs = parse(tf.constant(photo), square)
     expected = parser(tf.constant(photo[None]))
     np.testing.assert_allclose(outputs["theta"], expected["theta"][0], atol=1e-4)
     np.testing.assert_array_equal(outputs["mask"], expected["mask"][0])
     assert len(np.unique(outputs["mask"])) > 2
     assert outputs["mask"].shape == size
-    square = whole_square(size[::-1])
     np.testing.assert_array_equal(outputs["square"], square)
+    # With its own coarse net the inference form chooses as the model does.
+    squares = [surest_square(m, tf.constant(photo)) for m in (model, parser)]
+    np.testing.assert_array_equal(*squares)
