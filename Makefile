@@ -30,22 +30,30 @@ venv: .venv/.installed  ## Make .venv and install the package, with dev and demo
 demo: venv  ## Train and show a small model on a synthetic data set.
 	$(BIN)/python -m trainers.demo
 
-# What makes the models of stn_icnn_tf/weights; an interrupted run goes on.
-helen: venv  ## Train, score and store the model `helen` (DOWNLOADS=folder of the data).
-	$(BIN)/python -m trainers.train --dataset=helen --manual_dir='$(DOWNLOADS)' \
-		--precision=mixed_bfloat16 --run_dir=runs/helen
-	$(BIN)/python -m trainers.evaluate --model=runs/helen --dataset=helen --conditions
-	$(BIN)/python -m trainers.store --model=runs/helen \
-		--output=stn_icnn_tf/weights/helen.keras
+# What makes the models of stn_icnn_tf/weights; an interrupted run goes on. Both start
+# from runs/base: three networks that CelebAMask-HQ has taught, not yet joined.
+TRAIN = $(BIN)/python -m trainers.train --precision=mixed_bfloat16 \
+	--manual_dir='$(DOWNLOADS)'
+CELEBAMASK_HQ = --dataset=celeb_a_mask_hq --preset=celebamask_hq \
+	--schedule=celebamask_hq_cpu
 
-celebamask_hq: venv  ## The same of `celebamask_hq`.
-	$(BIN)/python -m trainers.train --dataset=celeb_a_mask_hq \
-		--manual_dir='$(DOWNLOADS)' --schedule=celebamask_hq_cpu \
-		--preset=celebamask_hq --precision=mixed_bfloat16 --run_dir=runs/celebamask_hq
+runs/base/model.keras: | venv
+	$(TRAIN) $(CELEBAMASK_HQ) --set=end_to_end.epochs=0 --run_dir=runs/base
+
+celebamask_hq: venv runs/base/model.keras  ## Train, score and store it (DOWNLOADS=folder of the data).
+	$(TRAIN) $(CELEBAMASK_HQ) --stage=end_to_end --init_from=runs/base \
+		--run_dir=runs/celebamask_hq
 	$(BIN)/python -m trainers.evaluate --model=runs/celebamask_hq \
 		--dataset=celeb_a_mask_hq --conditions
 	$(BIN)/python -m trainers.store --model=runs/celebamask_hq \
 		--output=stn_icnn_tf/weights/celebamask_hq.keras
+
+helen: venv runs/base/model.keras  ## The same of the model `helen`.
+	$(TRAIN) --dataset=helen --schedule=helen_cpu --init_from=runs/base \
+		--run_dir=runs/helen
+	$(BIN)/python -m trainers.evaluate --model=runs/helen --dataset=helen --conditions
+	$(BIN)/python -m trainers.store --model=runs/helen \
+		--output=stn_icnn_tf/weights/helen.keras
 
 test: venv  ## Run the tests.
 	$(BIN)/python -m pytest

@@ -18,19 +18,21 @@ from trainers.stages import NETWORKS, STAGE_NAMES, Jitter, Stage
 def test_named_schedules():
     assert set(SCHEDULES) == {
         "cpu",
-        "cpu_apart",
         "celebamask_hq_cpu",
+        "helen_cpu",
+        "helen_cpu_apart",
         "demo",
         "helen_paper",
         "celebamask_hq_paper",
         "hybrid",
     }
-    for name in ("cpu", "celebamask_hq_cpu"):
-        *singles, joint = get_schedule(name)
-        assert [s.name for s in (*singles, joint)] == list(STAGE_NAMES)
-        assert {s.augmentation for s in singles} == {AUGMENTATIONS["ours"]}
-        assert joint.augmentation == AUGMENTATIONS["wide"]
-        assert len(joint.trained_networks) == 3
+    for name in ("cpu", "celebamask_hq_cpu", "helen_cpu"):
+        stages = get_schedule(name)
+        assert [s.name for s in stages] == list(STAGE_NAMES)
+        augmentations = [s.augmentation for s in stages]
+        expected = [AUGMENTATIONS[n] for n in ("wide", "wide", "ours", "ours")]
+        assert augmentations == expected
+        assert len(stages[-1].trained_networks) == 3
     for name in ("helen_paper", "celebamask_hq_paper"):
         stages = get_schedule(name)
         assert [s.name for s in stages] == list(STAGE_NAMES)
@@ -44,8 +46,8 @@ def test_named_schedules():
 
 
 def test_networks_apart_are_trained_as_much_as_joined():
-    joint = get_schedule("cpu")[-1]
-    stages = get_schedule("cpu_apart")
+    joint = get_schedule("helen_cpu")[-1]
+    stages = get_schedule("helen_cpu_apart")
     assert [s.trained_networks for s in stages] == [(name,) for name in NETWORKS]
     for stage, network in zip(stages, NETWORKS, strict=True):
         assert stage.rate(network) == joint.rate(network) > 0
