@@ -1,17 +1,21 @@
-"""A saved model gives the same masks on JAX and PyTorch, without TensorFlow."""
+"""Saved and shipped models give the same masks on JAX and PyTorch as on TensorFlow."""
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+import stn_icnn_tf
+from stn_icnn_tf.pretrained import load_model, shipped_models
 from tests.helpers import small_model
 from tfds_builders.synthetic_faces.drawing import draw_face
 
 ROOT = pathlib.Path(__file__).parents[1]
+WEIGHTS = pathlib.Path(stn_icnn_tf.__file__).parent / "weights"
 PYTHON = ROOT / ".venv-backends" / "bin" / "python"
 
 MODELS = {
@@ -66,12 +70,18 @@ def saved(tmp_path_factory):
         )
         for height, width in SIZES
     }
+    data = pytest.importorskip("skimage.data", reason="extra `demo`")
+    photos["astronaut"] = data.astronaut()[None, :240, 100:340]
     np.savez(folder / "photos.npz", **photos)
     expected = {}
     for name, arguments in MODELS.items():
         model = small_model(**arguments)
         roughen(model)
         model.save(folder / f"{name}.keras")
+        expected[name] = {size: model(photo) for size, photo in photos.items()}
+    for name in shipped_models():
+        shutil.copy(WEIGHTS / f"{name}.keras", folder)
+        model = load_model(name)
         expected[name] = {size: model(photo) for size, photo in photos.items()}
     return folder, expected
 
