@@ -1,6 +1,10 @@
+import sys
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl import app
 from PIL import Image
 
 from stn_icnn_tf.labels import PART_NAMES
@@ -85,9 +89,31 @@ def test_faces_are_pasted_into_one_mask_the_larger_in_front(monkeypatch):
     np.testing.assert_array_equal(mask, expected)
     mask, faces = predict.make_parser(small_model(), lambda photo: [])(photo)
     assert faces == 0 and not mask.any()
-    mask, faces = predict.make_parser(small_model())(photo)
+
+
+def test_without_a_detector_the_one_face_is_looked_for_where_it_is_surest(monkeypatch):
+    monkeypatch.setattr(predict, "AnyFraming", Painter)
+    square = tf.constant([14.5, 9.5, 6.0, 0.0])
+    monkeypatch.setattr(predict, "surest_square", lambda model, photo: square)
+    mask, faces = predict.make_parser(small_model())(np.zeros((20, 30, 3), "uint8"))
     assert faces == 1
-    np.testing.assert_array_equal(np.unique(mask), [30])
+    np.testing.assert_array_equal(np.argwhere(mask == 6).min(axis=0), [7, 12])
+    assert (mask == 6).sum() == 36
+
+
+def test_missing_detector_is_a_usage_error(tmp_path, monkeypatch):
+    Image.fromarray(np.zeros((20, 30, 3), "uint8")).save(tmp_path / "wall.png")
+    small_model().save(tmp_path / "model.keras")
+    given = types.SimpleNamespace(
+        input=str(tmp_path / "wall.png"),
+        model=str(tmp_path),
+        output=str(tmp_path),
+        detect_faces=True,
+    )
+    monkeypatch.setattr(predict, "FLAGS", given)
+    monkeypatch.setitem(sys.modules, "mtcnn", None)
+    with pytest.raises(app.UsageError, match="extra `detect`"):
+        predict.main(["predict"])
 
 
 def test_photo_without_a_face_is_named_and_gets_an_empty_mask(tmp_path, capsys):

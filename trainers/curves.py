@@ -121,10 +121,7 @@ def main(argv: list[str]) -> None:
         histories = {
             name: read_history(run_dir) for name, run_dir in zip(names, FLAGS.run_dir)
         }
-    try:
         figure = draw_curves(histories)
-    except ImportError as error:
-        raise app.UsageError(str(error)) from error
     output = pathlib.Path(FLAGS.output)
     output.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -86,11 +86,7 @@ def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
-        model = load_model(FLAGS.model)
-        try:
-            written = WRITERS[FLAGS.format](model)
-        except ImportError as error:
-            raise app.UsageError(str(error)) from error
+        written = WRITERS[FLAGS.format](load_model(FLAGS.model))
     print(f"Written: {written}")
 
 

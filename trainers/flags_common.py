@@ -48,8 +48,12 @@ def refuse_arguments(argv: list[str]) -> None:
 
 @contextlib.contextmanager
 def usage_errors() -> Iterator[None]:
-    """Shows a `ValueError` about what the user gave as a usage error, no traceback."""
+    """Shows what the user can mend as a usage error, without a traceback.
+
+    That is a `ValueError` about what was given, or an `ImportError` for an extra that
+    is not installed.
+    """
     try:
         yield
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         raise app.UsageError(str(error)) from error

@@ -18,7 +18,7 @@ from stn_icnn_tf.detection import FaceDetector
 from stn_icnn_tf.inference import InferenceModel
 from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.pretrained import load_model
-from stn_icnn_tf.reframe import AnyFraming, whole_square
+from stn_icnn_tf.reframe import AnyFraming, surest_square
 from trainers.flags_common import define_model_flag, refuse_arguments, usage_errors
 from trainers.photos import (
     READ_ERRORS,
@@ -55,7 +55,8 @@ def make_parser(
         takes uint8 `(height, width, 3)`; gives uint8 `(height, width)`, class ids,
         and the number of faces. Where faces overlap, the larger one is in front.
     """
-    any_framing = AnyFraming(InferenceModel(model))
+    parser = InferenceModel(model)
+    any_framing = AnyFraming(parser)
     parse = tf.function(
         lambda photo, square: any_framing(photo, square)["mask"],
         input_signature=[
@@ -64,11 +65,15 @@ def make_parser(
         ],
         autograph=False,
     )
+    first_square = tf.function(
+        lambda photo: surest_square(parser, photo),
+        input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],
+        autograph=False,
+    )
 
     def parse_photo(photo: np.ndarray) -> tuple[np.ndarray, int]:
         if detector is None:
-            whole = whole_square(photo.shape[1::-1])
-            return parse(photo, whole).numpy(), 1
+            return parse(photo, first_square(photo)).numpy(), 1
         mask, squares = np.zeros(photo.shape[:2], "uint8"), detector(photo)
         for square in squares:
             mask = np.where(mask > 0, mask, parse(photo, square).numpy())
@@ -115,7 +120,7 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         photos = list_photos(pathlib.Path(FLAGS.input))
         model = load_model(FLAGS.model)
-    detector = FaceDetector(model.mean_crop) if FLAGS.detect_faces else None
+        detector = FaceDetector(model.mean_crop) if FLAGS.detect_faces else None
     parse = make_parser(model, detector)
     failed = parse_photos(parse, photos, pathlib.Path(FLAGS.output))
     print(f"{len(photos) - len(failed)} of {len(photos)} photos -> {FLAGS.output}")

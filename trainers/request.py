@@ -127,17 +127,14 @@ def main(argv: list[str]) -> None:
     refuse_arguments(argv)
     with usage_errors():
         photos = list_photos(pathlib.Path(FLAGS.input))
-        try:
-            client = ServingClient(
-                FLAGS.address,
-                FLAGS.protocol,
-                FLAGS.model_name,
-                FLAGS.version,
-                FLAGS.deadline,
-                FLAGS.retries,
-            )
-        except ImportError as error:
-            raise app.UsageError(str(error)) from error
+        client = ServingClient(
+            FLAGS.address,
+            FLAGS.protocol,
+            FLAGS.model_name,
+            FLAGS.version,
+            FLAGS.deadline,
+            FLAGS.retries,
+        )
     with client:
         failed = request_photos(client, photos, pathlib.Path(FLAGS.output), FLAGS.batch)
     print(f"{len(photos) - len(failed)} of {len(photos)} photos -> {FLAGS.output}")

@@ -88,7 +88,7 @@ CELEBAMASK_HQ_CPU = _schedule(
 #   Run time and expected `overall`: not measured yet.
 #   python -m trainers.train --schedule=helen_cpu --init_from=runs/base \
 #     --dataset=helen --precision=mixed_bfloat16 --run_dir=runs/helen
-HELEN_CPU = _schedule((3, 3, 5, 3), **{**_OURS, "rates": (3e-3, 3e-3, 4e-3)})
+HELEN_CPU = _schedule((3, 3, 6, 4), **{**_OURS, "rates": (3e-3, 3e-3, 4e-3)})
 
 # A data set of some thousand photos on two cores, from nothing.
 #   Run time: 80 minutes for 870 photos on one core, the other busy. Expected
