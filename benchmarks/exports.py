@@ -22,7 +22,7 @@ from stn_icnn_tf.onnx import export_onnx, onnx_parser
 from stn_icnn_tf.preprocess import decode_example
 from stn_icnn_tf.pretrained import load_model
 from trainers.calibration import calibration_photos, fit_photo
-from trainers.data import load_builder, load_split
+from trainers.data import load_photos
 from trainers.flags_common import (
     define_scoring_flags,
     parse_size,
@@ -176,8 +176,9 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         size = parse_size(FLAGS.size)
         model = load_model(FLAGS.model)
-        builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
-        dataset = load_split(builder, FLAGS.split)
+        dataset = load_photos(
+            FLAGS.dataset, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir
+        )
         files = {
             name: FORMS[name][0](model, output, size, FLAGS.calibration)
             for name in FLAGS.form

@@ -11,6 +11,7 @@ import numpy as np
 from absl import app, flags
 from PIL import Image, ImageFilter
 
+from stn_icnn_tf.extras import needs_extra
 from stn_icnn_tf.inference import InferenceModel
 from stn_icnn_tf.pretrained import load_model
 from stn_icnn_tf.reframe import AnyFraming
@@ -36,13 +37,8 @@ def astronaut() -> np.ndarray:
     Raises:
         ImportError: if scikit-image is not installed.
     """
-    try:
+    with needs_extra("The photo comes with scikit-image", "demo"):
         import skimage.data
-    except ImportError as error:
-        raise ImportError(
-            "The photo comes with scikit-image. Install the extra `demo`: "
-            "pip install 'stn-icnn-tf[demo]', or -e '.[demo]' in a checkout"
-        ) from error
     return skimage.data.astronaut()
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from stn_icnn_tf.extras import needs_extra
 from stn_icnn_tf.reframe import square_around
 
 # MTCNN's points and the parts that they mark; its sides are the photo's.
@@ -31,13 +32,8 @@ class FaceDetector:
     """
 
     def __init__(self, mean_crop: tuple, confidence: float = 0.9) -> None:
-        try:
+        with needs_extra("Finding faces needs mtcnn", "detect"):
             from mtcnn import MTCNN
-        except ImportError as error:
-            raise ImportError(
-                "Finding faces needs mtcnn. Install the extra `detect`: "
-                "pip install 'stn-icnn-tf[detect]', or -e '.[detect]' in a checkout"
-            ) from error
         self.mean_crop = np.asarray(mean_crop, "float32")
         self.confidence = confidence
         self._detector = MTCNN()

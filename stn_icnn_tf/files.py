@@ -5,18 +5,25 @@ import pathlib
 import tempfile
 
 
-def path_with_suffix(output: str | pathlib.Path, suffix: str) -> pathlib.Path:
+def path_with_suffix(
+    path: str | os.PathLike, suffix: str, argument: str = "output"
+) -> pathlib.Path:
     """Returns the path of a file to write, once its name is checked.
+
+    Args:
+        path: the path.
+        suffix: what it must end in.
+        argument: which argument named it, for the error.
 
     Raises:
         ValueError: if it does not end in `suffix`.
     """
-    output = pathlib.Path(output)
-    if output.suffix != suffix:
+    path = pathlib.Path(path)
+    if path.suffix != suffix:
         raise ValueError(
-            f"Argument `output` must end in {suffix}. Received: output={output}"
+            f"Argument `{argument}` must end in {suffix}. Received: {argument}={path}"
         )
-    return output
+    return path
 
 
 def write_whole(content: bytes, output: pathlib.Path) -> None:

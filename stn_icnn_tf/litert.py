@@ -12,16 +12,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from stn_icnn_tf.extras import needs_extra
 from stn_icnn_tf.files import path_with_suffix, write_whole
 from stn_icnn_tf.fixed_size import FixedSizeModel
 from stn_icnn_tf.model import StnIcnn
 
 LITERT_PRECISIONS = ("float32", "float16", "int8", "int8_dynamic")
-
-_MISSING = (
-    "{} LiteRT files needs {}. Install the extra `litert`: "
-    "pip install 'stn-icnn-tf[litert]', or -e '.[litert]' in a checkout"
-)
 
 
 def export_litert(
@@ -133,18 +129,14 @@ def litert_parser(
         ImportError: if the extra `litert` is missing.
         ValueError: if there is no such file, or it is none of LiteRT's.
     """
-    try:
+    with needs_extra("Running LiteRT files needs ai-edge-litert", "litert"):
         from ai_edge_litert.interpreter import Interpreter
-    except ImportError as error:
-        raise ImportError(_MISSING.format("Running", "ai-edge-litert")) from error
     run = Interpreter(str(file), num_threads=threads).get_signature_runner()
     return lambda photo: run(image=photo)["mask"]
 
 
 def _quantizer_modules() -> tuple[Any, Any]:
-    try:
+    need = "Writing LiteRT files that are not float32 needs ai-edge-quantizer"
+    with needs_extra(need, "litert"):
         from ai_edge_quantizer import qtyping, quantizer
-    except ImportError as error:
-        what = "In other precisions than float32, writing"
-        raise ImportError(_MISSING.format(what, "ai-edge-quantizer")) from error
     return quantizer, qtyping

@@ -9,16 +9,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from stn_icnn_tf.extras import needs_extra
 from stn_icnn_tf.files import path_with_suffix, write_whole
 from stn_icnn_tf.fixed_size import FixedSizeModel
 from stn_icnn_tf.model import StnIcnn
 
 OPSET = 18
-
-_MISSING = (
-    "{} ONNX files needs {}. Install the extra `onnx`: pip install "
-    "'stn-icnn-tf[onnx]', or -e '.[onnx]' in a checkout"
-)
 
 
 def export_onnx(
@@ -39,11 +35,9 @@ def export_onnx(
         ImportError: if the extra `onnx` is missing.
     """
     output = path_with_suffix(output, ".onnx")
-    try:
+    with needs_extra("Writing ONNX files needs onnx and tf2onnx", "onnx"):
         import onnx
         import tf2onnx
-    except ImportError as error:
-        raise ImportError(_MISSING.format("Writing", "onnx and tf2onnx")) from error
     function = FixedSizeModel(model).function(size)
     converted, _ = tf2onnx.convert.from_function(
         function, input_signature=function.input_signature, opset=OPSET
@@ -70,10 +64,8 @@ def onnx_parser(
     Raises:
         ImportError: if the extra `onnx` is missing.
     """
-    try:
+    with needs_extra("Running ONNX files needs onnxruntime", "onnx"):
         import onnxruntime
-    except ImportError as error:
-        raise ImportError(_MISSING.format("Running", "onnxruntime")) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(

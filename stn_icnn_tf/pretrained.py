@@ -10,6 +10,7 @@ import h5py
 import keras
 import numpy as np
 
+from stn_icnn_tf.files import path_with_suffix, write_whole
 from stn_icnn_tf.model import StnIcnn
 
 _WEIGHTS = pathlib.Path(__file__).parent / "weights"
@@ -63,12 +64,9 @@ def save_compact(model: StnIcnn, path: str | os.PathLike) -> None:
         ValueError: if `path` does not end in `.keras`, or a kernel is too large
             for float16.
     """
-    path = pathlib.Path(path)
-    if path.suffix != ".keras":
-        raise ValueError(f"Argument `path` must end in .keras. Received: path={path}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
-        plain, compact = (pathlib.Path(folder) / name for name in ("a.keras", "b"))
+    path, compact = path_with_suffix(path, ".keras", "path"), io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder:
+        plain = pathlib.Path(folder) / "plain.keras"
         model.save(plain)
         with (
             zipfile.ZipFile(plain) as source,
@@ -79,7 +77,7 @@ def save_compact(model: StnIcnn, path: str | os.PathLike) -> None:
                 if name.endswith(".weights.h5"):
                     content = _round_kernels(content)
                 target.writestr(name, content)
-        os.replace(compact, path)
+    write_whole(compact.getvalue(), path)
 
 
 def _round_kernels(weights: bytes) -> bytes:

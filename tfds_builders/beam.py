@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
 
+from stn_icnn_tf.extras import needs_extra
+
 # What Beam's DirectRunner comes down to on this machine alone; by that name it would
 # first download and start another program, Prism. A local runner keeps all examples
 # in memory: this one some 2 times their bytes, FnApiRunner 9 times in one thread and
@@ -23,13 +25,8 @@ def import_beam(dataset: str) -> types.ModuleType:
     Raises:
         ImportError: if it is not installed.
     """
-    try:
+    with needs_extra(f"Building {dataset} needs Apache Beam", "beam"):
         return tfds.core.lazy_imports.apache_beam
-    except ImportError as error:
-        raise ImportError(
-            f"Building {dataset} needs Apache Beam. Install the extra `beam`: "
-            "pip install 'stn-icnn-tf[beam]', or -e '.[beam]' in a checkout"
-        ) from error
 
 
 def with_default_runner(

@@ -4,6 +4,8 @@ import json
 import pathlib
 from typing import Any
 
+from stn_icnn_tf.extras import needs_extra
+
 
 def new_figure(width: float, height: float) -> Any:
     """Returns an empty matplotlib figure; sizes in inches.
@@ -11,14 +13,9 @@ def new_figure(width: float, height: float) -> Any:
     Raises:
         ImportError: if matplotlib is not installed.
     """
-    try:
+    with needs_extra("Plotting needs matplotlib", "plots"):
         # Not pyplot: that looks for a screen, and keeps every figure.
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "Plotting needs matplotlib. Install the extra `plots`: "
-            "pip install 'stn-icnn-tf[plots]', or -e '.[plots]' in a checkout"
-        ) from error
     return Figure(figsize=(width, height), layout="constrained")
 
 

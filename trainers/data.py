@@ -62,9 +62,9 @@ def refuse_other_classes(builder: tfds.core.DatasetBuilder) -> None:
 def load_photos(
     name: str,
     split: str,
-    data_dir: str | None,
-    manual_dir: str | None,
-    limit: int | None,
+    data_dir: str | None = None,
+    manual_dir: str | None = None,
+    limit: int | None = None,
 ) -> tf.data.Dataset:
     """Returns the first photos of a split whose labels have the model's classes.
 

@@ -18,7 +18,7 @@ from stn_icnn_tf.detection import FaceDetector
 from stn_icnn_tf.inference import InferenceModel
 from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.pretrained import load_model
-from stn_icnn_tf.reframe import AnyFraming, surest_square
+from stn_icnn_tf.reframe import AnyFraming
 from trainers.flags_common import define_model_flag, refuse_arguments, usage_errors
 from trainers.photos import (
     READ_ERRORS,
@@ -55,25 +55,19 @@ def make_parser(
         takes uint8 `(height, width, 3)`; gives uint8 `(height, width)`, class ids,
         and the number of faces. Where faces overlap, the larger one is in front.
     """
-    parser = InferenceModel(model)
-    any_framing = AnyFraming(parser)
+    any_framing = AnyFraming(InferenceModel(model))
+    photo_spec = tf.TensorSpec((None, None, 3), tf.uint8)
+    square_spec = tf.TensorSpec((4,), tf.float32)
+    # With a detector it is told where to look.
     parse = tf.function(
-        lambda photo, square: any_framing(photo, square)["mask"],
-        input_signature=[
-            tf.TensorSpec((None, None, 3), tf.uint8),
-            tf.TensorSpec((4,), tf.float32),
-        ],
-        autograph=False,
-    )
-    first_square = tf.function(
-        lambda photo: surest_square(parser, photo),
-        input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],
+        lambda *where: any_framing(*where)["mask"],
+        input_signature=[photo_spec] if detector is None else [photo_spec, square_spec],
         autograph=False,
     )
 
     def parse_photo(photo: np.ndarray) -> tuple[np.ndarray, int]:
         if detector is None:
-            return parse(photo, first_square(photo)).numpy(), 1
+            return parse(photo).numpy(), 1
         mask, squares = np.zeros(photo.shape[:2], "uint8"), detector(photo)
         for square in squares:
             mask = np.where(mask > 0, mask, parse(photo, square).numpy())
