@@ -75,8 +75,8 @@ DEMO = _schedule(
 )
 
 # CelebAMask-HQ on two cores, 2,000 photos.
-#   Run time: 75 minutes on two cores (one for the joint stage). Expected
-#   `overall` on test: 0.924.
+#   Run time: 110 minutes, some of it on one of the cores, other work beside it.
+#   Expected `overall` on test: 0.924.
 #   python -m trainers.train --schedule=celebamask_hq_cpu --preset=celebamask_hq \
 #     --dataset=celeb_a_mask_hq --precision=mixed_bfloat16 --run_dir=runs/celebamask_hq
 CELEBAMASK_HQ_CPU = _schedule(
@@ -86,8 +86,8 @@ CELEBAMASK_HQ_CPU = _schedule(
 # HELEN on two cores, 870 photos, from what the networks learned on CelebAMask-HQ
 # before they were joined (runs/base: the first three stages of the schedule above,
 # by --set=end_to_end.epochs=0): docs/results.md has what that gives.
-#   Run time: 30 minutes on one core, the other busy. Expected `overall` on
-#   test: 0.904.
+#   Run time: 40 minutes on one core, the other busy. Expected `overall` on
+#   test: 0.904 to 0.909 (three seeds).
 #   python -m trainers.train --schedule=helen_cpu --init_from=runs/base \
 #     --dataset=helen --precision=mixed_bfloat16 --run_dir=runs/helen
 HELEN_CPU = _schedule((2, 4, 5, 3), **{**_OURS, "rates": (3e-3, 3e-3, 4e-3)})
