@@ -64,8 +64,8 @@ def test_seed_and_augmentation_choose_the_variants(draw):
     assert np.any(first != draw(augmentation="helen", seed=1))
     assert np.any(first != draw(augmentation="celebamask_hq"))
     # Without a name, the schedule's.
-    np.testing.assert_array_equal(draw(), draw(augmentation="ours"))
-    assert CPU[0].augmentation == AUGMENTATIONS["ours"]
+    np.testing.assert_array_equal(draw(), draw(augmentation="wide"))
+    assert CPU[0].augmentation == AUGMENTATIONS["wide"]
 
 
 def test_more_photos_than_there_are_and_no_variants(draw):
@@ -73,8 +73,8 @@ def test_more_photos_than_there_are_and_no_variants(draw):
 
 
 def test_preview_of_a_schedule_has_the_augmentation_of_the_stage(draw):
-    np.testing.assert_array_equal(draw(schedule="cpu"), draw(augmentation="ours"))
+    np.testing.assert_array_equal(draw(schedule="cpu"), draw(augmentation="wide"))
     joint = draw(schedule="cpu", stage="end_to_end")
-    np.testing.assert_array_equal(joint, draw(augmentation="wide"))
+    np.testing.assert_array_equal(joint, draw(augmentation="ours"))
     with pytest.raises(app.UsageError, match="`stage`.*end_to_end.*stage=coarse"):
         draw(schedule="hybrid", stage="coarse")
