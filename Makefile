@@ -7,6 +7,7 @@ PYTHON_TFA ?= python3.11
 BIN = .venv/bin
 
 DOWNLOADS ?= downloads
+SEED ?= 0
 
 .PHONY: help venv demo helen celebamask_hq test backends lint format oracle clean
 
@@ -48,11 +49,12 @@ celebamask_hq: venv runs/base/model.keras  ## Train, score and store it (DOWNLOA
 	$(BIN)/python -m trainers.store --model=runs/celebamask_hq \
 		--output=stn_icnn_tf/weights/celebamask_hq.keras
 
-helen: venv runs/base/model.keras  ## The same of the model `helen`.
-	$(TRAIN) --dataset=helen --schedule=helen_cpu --init_from=runs/base \
-		--run_dir=runs/helen
-	$(BIN)/python -m trainers.evaluate --model=runs/helen --dataset=helen --conditions
-	$(BIN)/python -m trainers.store --model=runs/helen \
+helen: venv runs/base/model.keras  ## The same of the model `helen`, of one SEED.
+	$(TRAIN) --dataset=helen --schedule=helen_cpu --init_from=runs/base --seed=$(SEED) \
+		--run_dir=runs/helen_$(SEED)
+	$(BIN)/python -m trainers.evaluate --model=runs/helen_$(SEED) --dataset=helen \
+		--conditions
+	$(BIN)/python -m trainers.store --model=runs/helen_$(SEED) \
 		--output=stn_icnn_tf/weights/helen.keras
 
 test: venv  ## Run the tests.

@@ -33,6 +33,8 @@ def test_named_schedules():
         expected = [AUGMENTATIONS[n] for n in ("wide", "wide", "ours", "ours")]
         assert augmentations == expected
         assert len(stages[-1].trained_networks) == 3
+        small = 8 if name == "cpu" else 4
+        assert [s.batch_size for s in stages] == [8, 8, small, small]
     for name in ("helen_paper", "celebamask_hq_paper"):
         stages = get_schedule(name)
         assert [s.name for s in stages] == list(STAGE_NAMES)
