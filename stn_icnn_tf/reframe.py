@@ -21,9 +21,13 @@ SCALE_TOLERANCE = 1.4
 SHIFT_TOLERANCE = 0.2
 ROLL_TOLERANCE = np.radians(15.0)
 
-# How much closer than the whole photo the first look may be, at the photo's middle.
-ZOOMS = (1, 2, 4)
-# By how much surer it must be there: a look that is too close cuts parts off.
+# Where else to look first: the parts of the photo that a closer look shows, as the
+# enlargement, and the place from left to right and from top to bottom, 0..1.
+_CLOSER = (*((2, x / 2, y / 2) for y in range(3) for x in range(3)), (4, 0.5, 0.5))
+# The share of the highest sureness from which the whole photo is good enough: faces
+# of HELEN have 0.91 and more with all classes, the whole astronaut 0.78.
+_SURE_ENOUGH = 0.85
+# By how much surer a closer look must be: one that is too close cuts parts off.
 _SURER = 1.2
 
 _SMALLEST = 8.0
@@ -61,13 +65,26 @@ def whole_square(size: Tensor) -> tf.Tensor:
     return tf.concat([corner + (side - 1.0) / 2.0, [side, 0.0]], axis=0)
 
 
+def _sureness(model: Pipeline, views: tf.Tensor) -> tf.Tensor:
+    """Tells how well views show a face, `(views,)`, 0..1.
+
+    The mean probability of the pixels that are labelled as parts, times the share of
+    the classes that are found.
+    """
+    probabilities = tf.nn.softmax(tf.cast(model.coarse_scores(views), tf.float32))
+    labels = tf.argmax(probabilities, axis=-1)
+    is_part = tf.cast(labels > 0, tf.float32)
+    sure = tf.reduce_sum(tf.reduce_max(probabilities, axis=-1) * is_part, axis=(1, 2))
+    sure /= tf.maximum(tf.reduce_sum(is_part, axis=(1, 2)), 1.0)
+    found = tf.reduce_max(tf.one_hot(labels, probabilities.shape[-1]), axis=(1, 2))
+    return sure * tf.reduce_mean(found[:, 1:], axis=-1)
+
+
 def surest_square(model: Pipeline, photo: tf.Tensor) -> tf.Tensor:
-    """Chooses where to look first: at the whole photo, or closer at its middle.
+    """Chooses where to look first: at the whole photo, or closer at a part of it.
 
     A small face is lost on the coarse net, but its scores tell: it is unsure, and
-    finds some parts only. Of the looks of `ZOOMS` the best is that with the highest
-    product of the mean probability of the pixels that are labelled as parts, and the
-    number of classes found.
+    finds some parts only. Then ten closer looks are taken, and the surest is chosen.
 
     Args:
         model: the model, or its inference form.
@@ -76,24 +93,29 @@ def surest_square(model: Pipeline, photo: tf.Tensor) -> tf.Tensor:
     Returns:
         the square.
     """
-    side = max(ZOOMS) * model.coarse_size
-    pixels = tf.cast(photo, tf.float32)
-    pixels = tf.image.resize_with_pad(pixels, side, side, antialias=True)
-    insets = [(side - side // zoom) // 2 for zoom in ZOOMS]
-    middles = [pixels[None, i : side - i, i : side - i] for i in insets]
     coarse_size = (model.coarse_size, model.coarse_size)
-    views = tf.concat([model.resize(m, coarse_size) for m in middles], axis=0)
-    probabilities = tf.nn.softmax(tf.cast(model.coarse_scores(views), tf.float32))
-    labels = tf.argmax(probabilities, axis=-1)
-    is_part = tf.cast(labels > 0, tf.float32)
-    sure = tf.reduce_sum(tf.reduce_max(probabilities, axis=-1) * is_part, axis=(1, 2))
-    sure /= tf.maximum(tf.reduce_sum(is_part, axis=(1, 2)), 1.0)
-    found = tf.reduce_max(tf.one_hot(labels, probabilities.shape[-1]), axis=(1, 2))
-    sure *= tf.reduce_sum(found[:, 1:], axis=-1)
-    best = tf.argmax(sure * [1.0 if zoom == 1 else 1.0 / _SURER for zoom in ZOOMS])
-    zoom = tf.gather(tf.constant(ZOOMS, tf.float32), best)
-    square = whole_square(tf.shape(photo)[1::-1])
-    return tf.concat([square[:2], square[2:3] / zoom, square[3:]], axis=0)
+    side = max(zoom for zoom, _, _ in _CLOSER) * model.coarse_size
+    pixels = tf.cast(photo, tf.float32)
+    pixels = tf.image.resize_with_pad(pixels, side, side, antialias=True)[None]
+    whole = whole_square(tf.shape(photo)[1::-1])
+    sure = _sureness(model, model.resize(pixels, coarse_size))[0]
+
+    def closer() -> tf.Tensor:
+        views, squares = [], []
+        for zoom, x, y in _CLOSER:
+            part = side // zoom
+            left, top = round(x * (side - part)), round(y * (side - part))
+            view = pixels[:, top : top + part, left : left + part]
+            views.append(model.resize(view, coarse_size))
+            away = (1.0 - 1.0 / zoom) * tf.constant([x - 0.5, y - 0.5]) * whole[2]
+            square = [whole[:2] + away, whole[2:3] / zoom, whole[3:]]
+            squares.append(tf.concat(square, axis=0))
+        theirs = _sureness(model, tf.concat(views, axis=0))
+        best = tf.argmax(theirs)
+        is_surer = tf.gather(theirs, best) > _SURER * sure
+        return tf.where(is_surer, tf.gather(tf.stack(squares), best), whole)
+
+    return tf.cond(sure > _SURE_ENOUGH, lambda: whole, closer)
 
 
 def fits(face: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
@@ -111,7 +133,7 @@ def fits(face: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
 class AnyFraming:
     """Parses the face of one photo of any size and framing.
 
-    The photo as a whole is looked at first, or its middle, see `surest_square`. If the
+    The whole photo is looked at first, or a part of it, see `surest_square`. If the
     windows say that the face is far smaller, larger, further off the centre or more
     rolled than those trained on, the square around it is cut out upright and looked at
     again, so a small face gets its pixels.

@@ -43,7 +43,10 @@ class Seer:
         """Is sure of all classes in one of the looks, and half as sure elsewhere."""
         scores = 5.0 * tf.one_hot(tf.range(64 * 64) % 9, 9)
         scores = tf.reshape(scores, (1, 64, 64, 9))
-        sure = tf.one_hot(self.surest, tf.shape(images)[0])[:, None, None, None]
+        # The whole photo is look 0, and is asked for alone; then come the closer ones.
+        looks = images.shape[0]
+        index = self.surest if looks == 1 else self.surest - 1
+        sure = tf.one_hot(index, looks)[:, None, None, None]
         return scores * (0.5 + sure)
 
     def parse(self, photos):
@@ -109,26 +112,54 @@ def test_square_given_is_where_the_first_look_is():
     np.testing.assert_array_equal(outputs["mask"], mask)
 
 
-@pytest.mark.parametrize(("surest", "side"), [(0, 900), (1, 450), (2, 225)])
-def test_first_look_is_where_the_coarse_net_is_surest(surest, side):
+@pytest.mark.parametrize(
+    ("surest", "square"),
+    [
+        (0, (449.5, 299.5, 900)),
+        (1, (224.5, 74.5, 450)),
+        (2, (449.5, 74.5, 450)),
+        (5, (449.5, 299.5, 450)),
+        (9, (674.5, 524.5, 450)),
+        (10, (449.5, 299.5, 225)),
+    ],
+)
+def test_first_look_is_where_the_coarse_net_is_surest(surest, square):
     photo, _ = blocks((600, 900), (450, 300), 80)
     seer = Seer()
     seer.surest = surest
     AnyFraming(seer, looks=0)(tf.constant(photo))
-    assert seer.sides == [side]
-    square = surest_square(seer, tf.constant(photo))
-    np.testing.assert_array_equal(square, [449.5, 299.5, side, 0.0])
+    assert seer.sides == [square[2]]
+    chosen = surest_square(seer, tf.constant(photo))
+    np.testing.assert_array_equal(chosen, [*square, 0.0])
+
+
+def test_no_closer_look_is_taken_where_the_first_is_sure():
+    class Counting(Seer):
+        looks = 0
+
+        def coarse_scores(self, images):
+            self.looks += images.shape[0]
+            return super().coarse_scores(images)
+
+    counts = []
+    for surest in (0, 3):
+        seer = Counting()
+        seer.surest = surest
+        surest_square(seer, tf.zeros((100, 100, 3)))
+        counts.append(seer.looks)
+    assert counts == [1, 11]
 
 
 def test_first_look_counts_the_classes_that_are_found():
     class Blinded(Seer):
         def coarse_scores(self, images):
-            # The first look is sure of one class, the second less sure of eight.
-            sure = tf.broadcast_to(10.0 * tf.one_hot(1, 9), (1, 64, 64, 9))
-            return tf.concat([sure, super().coarse_scores(images)[1:]], axis=0)
+            if images.shape[0] > 1:
+                return super().coarse_scores(images)
+            # The first look is sure of one class, a closer one less sure of eight.
+            return tf.broadcast_to(10.0 * tf.one_hot(1, 9), (1, 64, 64, 9))
 
     seer = Blinded()
-    seer.surest = 1
+    seer.surest = 5
     assert surest_square(seer, tf.zeros((100, 100, 3)))[2] == 50.0
 
 
