@@ -32,25 +32,34 @@ demo: venv  ## Train and show a small model on a synthetic data set.
 	$(BIN)/python -m trainers.demo
 
 # What makes the models of stn_icnn_tf/weights; an interrupted run goes on. Both start
-# from runs/base: three networks that CelebAMask-HQ has taught, not yet joined.
+# from runs/base: three networks that CelebAMask-HQ has taught, not yet joined. They are
+# joined on their own data, and then taught longer.
 TRAIN = $(BIN)/python -m trainers.train --precision=mixed_bfloat16 \
 	--manual_dir='$(DOWNLOADS)'
-CELEBAMASK_HQ = --dataset=celeb_a_mask_hq --preset=celebamask_hq \
-	--schedule=celebamask_hq_cpu
+CELEBAMASK_HQ = --dataset=celeb_a_mask_hq --preset=celebamask_hq
+HELEN = --dataset=helen --seed=$(SEED)
 
 runs/base/model.keras: | venv
-	$(TRAIN) $(CELEBAMASK_HQ) --set=end_to_end.epochs=0 --run_dir=runs/base
+	$(TRAIN) $(CELEBAMASK_HQ) --schedule=celebamask_hq_cpu \
+		--set=end_to_end.epochs=0 --run_dir=$(@D)
 
-celebamask_hq: venv runs/base/model.keras  ## Train, score and store it (DOWNLOADS=folder of the data).
-	$(TRAIN) $(CELEBAMASK_HQ) --stage=end_to_end --init_from=runs/base \
-		--run_dir=runs/celebamask_hq
+runs/celebamask_hq_joined/model.keras: runs/base/model.keras | venv
+	$(TRAIN) $(CELEBAMASK_HQ) --schedule=celebamask_hq_cpu --stage=end_to_end \
+		--init_from=runs/base --run_dir=$(@D)
+
+runs/helen_joined_$(SEED)/model.keras: runs/base/model.keras | venv
+	$(TRAIN) $(HELEN) --schedule=helen_cpu --init_from=runs/base --run_dir=$(@D)
+
+celebamask_hq: runs/celebamask_hq_joined/model.keras  ## Train, score and store it (DOWNLOADS=folder of the data).
+	$(TRAIN) $(CELEBAMASK_HQ) --schedule=celebamask_hq_longer \
+		--init_from=runs/celebamask_hq_joined --run_dir=runs/celebamask_hq
 	$(BIN)/python -m trainers.evaluate --model=runs/celebamask_hq \
-		--dataset=celeb_a_mask_hq --conditions
+		--dataset=celeb_a_mask_hq/all --manual_dir='$(DOWNLOADS)' --conditions
 	$(BIN)/python -m trainers.store --model=runs/celebamask_hq \
 		--output=stn_icnn_tf/weights/celebamask_hq.keras
 
-helen: venv runs/base/model.keras  ## The same of the model `helen`, of one SEED.
-	$(TRAIN) --dataset=helen --schedule=helen_cpu --init_from=runs/base --seed=$(SEED) \
+helen: runs/helen_joined_$(SEED)/model.keras  ## The same of the model `helen`, of one SEED.
+	$(TRAIN) $(HELEN) --schedule=helen_longer --init_from=runs/helen_joined_$(SEED) \
 		--run_dir=runs/helen_$(SEED)
 	$(BIN)/python -m trainers.evaluate --model=runs/helen_$(SEED) --dataset=helen \
 		--conditions

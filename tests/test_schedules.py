@@ -19,8 +19,10 @@ def test_named_schedules():
     assert set(SCHEDULES) == {
         "cpu",
         "celebamask_hq_cpu",
+        "celebamask_hq_longer",
         "helen_cpu",
         "helen_cpu_apart",
+        "helen_longer",
         "demo",
         "helen_paper",
         "celebamask_hq_paper",
@@ -35,6 +37,11 @@ def test_named_schedules():
         assert len(stages[-1].trained_networks) == 3
         small = 8 if name == "cpu" else 4
         assert [s.batch_size for s in stages] == [8, 8, small, small]
+    for name in ("celebamask_hq_longer", "helen_longer"):
+        stages = get_schedule(name)
+        assert [s.name for s in stages if s.epochs] == ["parts", "end_to_end"]
+        assert {s.augmentation for s in stages} == {AUGMENTATIONS["mild"]}
+        assert len(stages[-1].trained_networks) == 3
     for name in ("helen_paper", "celebamask_hq_paper"):
         stages = get_schedule(name)
         assert [s.name for s in stages] == list(STAGE_NAMES)
