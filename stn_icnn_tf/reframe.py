@@ -21,14 +21,20 @@ SCALE_TOLERANCE = 1.4
 SHIFT_TOLERANCE = 0.2
 ROLL_TOLERANCE = np.radians(15.0)
 
-# Where else to look first: the parts of the photo that a closer look shows, as the
-# enlargement, and the place from left to right and from top to bottom, 0..1.
-_CLOSER = (*((2, x / 2, y / 2) for y in range(3) for x in range(3)), (4, 0.5, 0.5))
+# Where else to look first: the enlargement, the place from left to right and from top
+# to bottom, 0..1, and the roll.
+_LOOKS = (
+    *((2, x / 2, y / 2, 0.0) for y in range(3) for x in range(3)),
+    (4, 0.5, 0.5, 0.0),
+    # The localization network tells a roll of up to some 35 degrees. More than that,
+    # and the coarse net is unsure: it has not seen such faces.
+    *((1, 0.5, 0.5, eighths * np.pi / 4) for eighths in (1, -1, 2, -2, 3, -3, 4)),
+)
 # The sureness from which the whole photo is good enough: faces of HELEN with all
 # classes have 0.91 and more; in a border twice as wide those that are too small have
 # 0.87 at most.
 _SURE_ENOUGH = 0.9
-# By how much surer a closer look must be: with 1.2 most of those small faces were left
+# By how much surer another look must be: with 1.2 most of those small faces were left
 # as they are, and lost. One that is too close cuts parts off, but that counts, too.
 _SURER = 1.05
 
@@ -83,10 +89,11 @@ def _sureness(model: Pipeline, views: tf.Tensor) -> tf.Tensor:
 
 
 def surest_square(model: Pipeline, photo: tf.Tensor) -> tf.Tensor:
-    """Chooses where to look first: at the whole photo, or closer at a part of it.
+    """Chooses where to look first: at the whole photo, closer, or with a turned head.
 
-    A small face is lost on the coarse net, but its scores tell: it is unsure, and
-    finds some parts only. Then ten closer looks are taken, and the surest is chosen.
+    A face that is small or far from upright is lost on the coarse net, but its scores
+    tell: it is unsure, and finds some parts only. Then other looks are taken, closer
+    or turned, and the surest is chosen.
 
     Args:
         model: the model, or its inference form.
@@ -96,28 +103,29 @@ def surest_square(model: Pipeline, photo: tf.Tensor) -> tf.Tensor:
         the square.
     """
     coarse_size = (model.coarse_size, model.coarse_size)
-    side = max(zoom for zoom, _, _ in _CLOSER) * model.coarse_size
+    side = max(look[0] for look in _LOOKS) * model.coarse_size
     pixels = tf.cast(photo, tf.float32)
-    pixels = tf.image.resize_with_pad(pixels, side, side, antialias=True)[None]
+    pixels = tf.image.resize_with_pad(pixels, side, side, antialias=True)
     whole = whole_square(tf.shape(photo)[1::-1])
-    sure = _sureness(model, model.resize(pixels, coarse_size))[0]
+    sure = _sureness(model, model.resize(pixels[None], coarse_size))[0]
 
-    def closer() -> tf.Tensor:
+    def other_looks() -> tf.Tensor:
         views, squares = [], []
-        for zoom, x, y in _CLOSER:
+        for zoom, x, y, roll in _LOOKS:
+            away = (1.0 - 1.0 / zoom) * np.float32([x - 0.5, y - 0.5])
+            turn = _rotation(tf.constant(roll, tf.float32))
             part = side // zoom
-            left, top = round(x * (side - part)), round(y * (side - part))
-            view = pixels[:, top : top + part, left : left + part]
-            views.append(model.resize(view, coarse_size))
-            away = (1.0 - 1.0 / zoom) * tf.constant([x - 0.5, y - 0.5]) * whole[2]
-            square = [whole[:2] + away, whole[2:3] / zoom, whole[3:]]
+            corner = _corner(turn, (side - 1) / 2.0 + away * side, part)
+            view = _cut_out(pixels, turn, corner, part)
+            views.append(model.resize(view[None], coarse_size))
+            square = [whole[:2] + away * whole[2], whole[2:3] / zoom, [roll]]
             squares.append(tf.concat(square, axis=0))
         theirs = _sureness(model, tf.concat(views, axis=0))
         best = tf.argmax(theirs)
         is_surer = tf.gather(theirs, best) > _SURER * sure
         return tf.where(is_surer, tf.gather(tf.stack(squares), best), whole)
 
-    return tf.cond(sure > _SURE_ENOUGH, lambda: whole, closer)
+    return tf.cond(sure > _SURE_ENOUGH, lambda: whole, other_looks)
 
 
 def fits(face: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
@@ -202,12 +210,12 @@ class AnyFraming:
         side = tf.maximum(tf.round(square[2]), _SMALLEST)
         upright = tf.abs(square[3]) < ROLL_TOLERANCE
         turn = _rotation(tf.where(upright, 0.0, square[3]))
-        corner = square[:2] - tf.linalg.matvec(turn, tf.stack([side, side]) - 1.0) / 2.0
+        corner = _corner(turn, square[:2], side)
         # Without a roll, pixels are copied and not blended.
         corner = tf.where(upright, tf.round(corner), corner)
-        pixels = tf.cast(side, tf.int32)
         # As float: of uint8 the operation cuts the fractions off.
-        seen = warp(tf.cast(photo, tf.float32), _affine(turn, corner), (pixels, pixels))
+        pixels = tf.cast(photo, tf.float32)
+        seen = _cut_out(pixels, turn, corner, tf.cast(side, tf.int32))
         outputs = self.model.parse(seen[None])
         back = _affine(
             tf.transpose(turn), -tf.linalg.matvec(turn, corner, transpose_a=True)
@@ -222,6 +230,19 @@ class AnyFraming:
 def _rotation(roll: tf.Tensor) -> tf.Tensor:
     cos, sin = tf.cos(roll), tf.sin(roll)
     return tf.stack([tf.stack([cos, -sin]), tf.stack([sin, cos])])
+
+
+def _corner(turn: tf.Tensor, middle: Tensor, side: Tensor) -> tf.Tensor:
+    """Returns the first pixel of a square that is turned about its middle."""
+    half = (tf.cast(side, tf.float32) - 1.0) / 2.0
+    return middle - tf.linalg.matvec(turn, tf.stack([half, half]))
+
+
+def _cut_out(
+    pixels: tf.Tensor, turn: tf.Tensor, corner: tf.Tensor, side: Tensor
+) -> tf.Tensor:
+    """Cuts a turned square out of `(height, width, 3)`, black where there is none."""
+    return warp(pixels, _affine(turn, corner), (side, side))
 
 
 def _affine(turn: tf.Tensor, corner: tf.Tensor) -> tf.Tensor:

@@ -115,12 +115,14 @@ def test_square_given_is_where_the_first_look_is():
 @pytest.mark.parametrize(
     ("surest", "square"),
     [
-        (0, (449.5, 299.5, 900)),
-        (1, (224.5, 74.5, 450)),
-        (2, (449.5, 74.5, 450)),
-        (5, (449.5, 299.5, 450)),
-        (9, (674.5, 524.5, 450)),
-        (10, (449.5, 299.5, 225)),
+        (0, (449.5, 299.5, 900, 0)),
+        (1, (224.5, 74.5, 450, 0)),
+        (2, (449.5, 74.5, 450, 0)),
+        (5, (449.5, 299.5, 450, 0)),
+        (9, (674.5, 524.5, 450, 0)),
+        (10, (449.5, 299.5, 225, 0)),
+        (11, (449.5, 299.5, 900, np.pi / 4)),
+        (14, (449.5, 299.5, 900, -np.pi / 2)),
     ],
 )
 def test_first_look_is_where_the_coarse_net_is_surest(surest, square):
@@ -130,7 +132,27 @@ def test_first_look_is_where_the_coarse_net_is_surest(surest, square):
     AnyFraming(seer, looks=0)(tf.constant(photo))
     assert seer.sides == [square[2]]
     chosen = surest_square(seer, tf.constant(photo))
-    np.testing.assert_array_equal(chosen, [*square, 0.0])
+    np.testing.assert_allclose(chosen, square, rtol=1e-6)
+
+
+@pytest.mark.parametrize("degrees", [-135, -90, 45, 180])
+def test_face_far_from_upright_is_turned_upright_first(degrees):
+    class SureOfSky(Seer):
+        """Is sure where the upper quarter is bright, and sees the left one, too."""
+
+        def coarse_scores(self, images):
+            bright = tf.reduce_mean(images[:, :16, 16:48], axis=(1, 2, 3)) / 255.0
+            corner = tf.reduce_mean(images[:, 20:30, 16:24], axis=(1, 2, 3)) / 255.0
+            scores = 5.0 * tf.one_hot(tf.range(64 * 64) % 9, 9)
+            scores = tf.reshape(scores, (1, 64, 64, 9))
+            return scores * (bright + corner)[:, None, None, None]
+
+    photo = np.zeros((256, 256, 3), "uint8")
+    photo[:64] = 255
+    photo[80:120, 64:96] = 255  # Left of the middle: the mirror image is another.
+    turned = Image.fromarray(photo).rotate(-degrees)
+    square = surest_square(SureOfSky(), tf.constant(np.asarray(turned)))
+    assert np.degrees(square[3]) == pytest.approx(degrees)
 
 
 def test_no_closer_look_is_taken_where_the_first_is_sure():
@@ -147,7 +169,7 @@ def test_no_closer_look_is_taken_where_the_first_is_sure():
         seer.surest = surest
         surest_square(seer, tf.zeros((100, 100, 3)))
         counts.append(seer.looks)
-    assert counts == [1, 11]
+    assert counts == [1, 18]
 
 
 def test_first_look_counts_the_classes_that_are_found():

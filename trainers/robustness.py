@@ -98,6 +98,8 @@ CHANGES: dict[str, Change] = {
     "border, three times as wide in all": bordered(3.0),
     "rolled 30 degrees left": rolled(30.0),
     "rolled 30 degrees right": rolled(-30.0),
+    "rolled 90 degrees left": rolled(90.0),
+    "upside down": rolled(180.0),
 }
 
 
