@@ -65,14 +65,20 @@ class Pipeline:
         """Makes the coarse image and the source of a batch of photos.
 
         Args:
-            photos: `(batch, height, width, 3)`, 0..255.
+            photos: `(batch, height, width, 3)`, 0..255, two pixels a side at least.
 
         Raises:
-            ValueError: if `photos` is not `(batch, height, width, 3)`.
+            ValueError: if `photos` is not `(batch, height, width, 3)`, or has a side
+                that is known to be shorter: one pixel has no extent for theta.
         """
         if len(photos.shape) != 4 or photos.shape[-1] != 3:
             raise ValueError(
                 "Argument `photos` must have shape (batch, height, width, 3). "
+                f"Received: photos.shape={tuple(photos.shape)}"
+            )
+        if any(isinstance(side, int) and side < 2 for side in photos.shape[1:3]):
+            raise ValueError(
+                "Argument `photos` must be at least two pixels high and wide. "
                 f"Received: photos.shape={tuple(photos.shape)}"
             )
         photos = ops.cast(photos, "float32")

@@ -285,6 +285,7 @@ def test_bad_arguments_are_named(arguments, message):
         small_model(**arguments)
 
 
-def test_bad_photos_are_named():
+@pytest.mark.parametrize("shape", [(10, 10, 3), (1, 10, 10, 1), (1, 40, 1, 3)])
+def test_bad_photos_are_named(shape):
     with pytest.raises(ValueError, match="`photos`.*Received"):
-        small_model()(np.zeros((10, 10, 3)))
+        small_model()(np.zeros(shape))
