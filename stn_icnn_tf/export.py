@@ -21,6 +21,7 @@ def export_saved_model(
     output: str | pathlib.Path,
     version: int = 1,
     precision: str = "float32",
+    any_framing: bool = False,
 ) -> pathlib.Path:
     """Writes `OUTPUT/VERSION/saved_model.pb`, complete or not at all.
 
@@ -33,6 +34,8 @@ def export_saved_model(
             name is taken for that of the served model.
         version: name of the version folder; an existing one is replaced.
         precision: `"float32"` or `"bfloat16"`, of the networks' arithmetic.
+        any_framing: whether the signature `serving_bytes` looks for a face that is
+            small, off the middle or rolled, see `AnyFraming`.
 
     Returns:
         the version folder.
@@ -53,7 +56,7 @@ def export_saved_model(
     with tempfile.TemporaryDirectory(dir=output, prefix=".writing-") as folder:
         labels = pathlib.Path(folder) / LABELS_FILE
         labels.write_text(_readable_json(describe_labels()))
-        module = ServedModel(parser, labels)
+        module = ServedModel(parser, labels, any_framing)
         fresh = pathlib.Path(folder) / "model"
         tf.saved_model.save(module, str(fresh), signatures=module.signatures)
         write_warmup(fresh, output.resolve().name, sample_requests())

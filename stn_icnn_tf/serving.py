@@ -5,6 +5,7 @@ once.
 """
 
 import pathlib
+import types
 
 import tensorflow as tf
 
@@ -15,6 +16,7 @@ from stn_icnn_tf.inference import (
     paste_probabilities,
 )
 from stn_icnn_tf.labels import CLASS_NAMES, NUM_CLASSES, NUM_PARTS, PALETTE, PARTS
+from stn_icnn_tf.reframe import AnyFraming
 from stn_icnn_tf.windows import window_edges
 
 _IMAGES = {"images": ("uint8", ("batch", "height", "width", 3))}
@@ -93,9 +95,12 @@ class ServedModel(tf.Module):
     Args:
         parser: the inference form.
         labels: file of the description, which becomes an asset of the SavedModel.
+        any_framing: whether `serving_bytes` looks for the face, see `AnyFraming`.
     """
 
-    def __init__(self, parser: InferenceModel, labels: pathlib.Path) -> None:
+    def __init__(
+        self, parser: InferenceModel, labels: pathlib.Path, any_framing: bool = False
+    ) -> None:
         super().__init__()
         self.labels = tf.saved_model.Asset(str(labels))
         self._patch_size = parser.patch_size
@@ -108,9 +113,26 @@ class ServedModel(tf.Module):
 
         self._parse_parts = tf.function(
             parse_parts,
-            input_signature=[_input_spec("serving_default")],
+            # Float: what `AnyFraming` has turned lies between pixels.
+            input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)],
             autograph=False,
         )
+        self._parse_photo = self._parse_whole
+        if any_framing:
+            # The parser through functions that are traced once: every call of the
+            # parser itself would store all weights again.
+            size = parser.coarse_size
+            view = tf.TensorSpec((None, size, size, 3), tf.float32)
+            shared = types.SimpleNamespace(
+                parse=self._parse,
+                resize=parser.resize,
+                coarse_size=size,
+                mean_crop=parser.mean_crop,
+                coarse_scores=tf.function(
+                    parser.coarse_scores, input_signature=[view], autograph=False
+                ),
+            )
+            self._parse_photo = AnyFraming(shared)
 
     @property
     def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
@@ -124,11 +146,17 @@ class ServedModel(tf.Module):
     @tf.function(input_signature=[_input_spec("serving_default")], autograph=False)
     def parse(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Gives the masks of photos, and the windows of their parts."""
+        return self._parse(tf.cast(images, tf.float32))
+
+    def _parse(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         height, width = tf.unstack(tf.shape(images)[1:3])
         probabilities, theta, size = self._parse_parts(images)
         mask = paste_back_by_face(probabilities, theta, size)
         boxes = window_edges(theta, size, self._patch_size)
         return {"mask": mask[:, :height, :width], "theta": theta, "boxes": boxes}
+
+    def _parse_whole(self, photo: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"mask": self.parse(photo[None])["mask"][0]}
 
     @tf.function(input_signature=[_input_spec("serving_bytes")], autograph=False)
     def parse_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -138,8 +166,7 @@ class ServedModel(tf.Module):
             photo, problem = decode_photo(encoded)
 
             def encoded_mask() -> tf.Tensor:
-                mask = self.parse(photo[None])["mask"]
-                return tf.io.encode_png(mask[0, ..., None])
+                return tf.io.encode_png(self._parse_photo(photo)["mask"][..., None])
 
             good = tf.equal(problem, "")
             mask = tf.cond(good, encoded_mask, lambda: tf.constant(b""))
@@ -162,6 +189,7 @@ class ServedModel(tf.Module):
     def parse_probabilities(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Gives the probabilities of the classes, of which the mask is the best."""
         height, width = tf.unstack(tf.shape(images)[1:3])
+        images = tf.cast(images, tf.float32)
         probabilities, theta, size = self._parse_parts(images)
         pasted = paste_probabilities(probabilities, theta, size)
         return {"probabilities": pasted[:, :height, :width]}

@@ -11,7 +11,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from stn_icnn_tf import export
 from stn_icnn_tf.encoded import decode_photo
+from stn_icnn_tf.inference import InferenceModel
 from stn_icnn_tf.labels import CLASS_NAMES, PALETTE, PARTS
+from stn_icnn_tf.reframe import AnyFraming
 from stn_icnn_tf.serving import SIGNATURES
 from tests.test_encoded import encode
 from tests.test_model import photos
@@ -119,9 +121,42 @@ def test_bytes_serves_an_empty_batch(signatures):
     assert outputs["mask_bytes"].shape == outputs["error"].shape == (0,)
 
 
+def read_graph(folder):
+    data = (folder / "saved_model.pb").read_bytes()
+    return saved_model_pb2.SavedModel.FromString(data).meta_graphs[0].graph_def
+
+
+def constant_bytes(folder):
+    return sum(
+        len(node.attr["value"].tensor.tensor_content)
+        for function in read_graph(folder).library.function
+        for node in function.node_def
+        if node.op == "Const"
+    )
+
+
+def test_bytes_finds_faces_of_any_framing_if_exported_so(served, tmp_path):
+    model, plain = served
+    folder = export.export_saved_model(model, tmp_path / "any", any_framing=True)
+    signatures = tf.saved_model.load(str(folder)).signatures
+    parse = AnyFraming(InferenceModel(model))
+    batch = [photos(*shape) for shape in ((70, 51), (33, 90), (120, 120), (40, 1))]
+    encoded = [encode(Image.fromarray(photo), "PNG") for photo in batch]
+    outputs = signatures["serving_bytes"](image_bytes=tf.constant([*encoded, b"no"]))
+    assert [bool(error) for error in outputs["error"].numpy()] == [False] * 4 + [True]
+    reframed = 0
+    for photo, encoded in zip(batch, outputs["mask_bytes"].numpy()):
+        mask = tf.io.decode_png(encoded)[..., 0].numpy()
+        np.testing.assert_array_equal(mask, parse(photo)["mask"])
+        plainly = signatures["serving_default"](images=photo[None])["mask"][0]
+        reframed += np.any(mask != plainly)
+    assert reframed
+    # Of the weights only those of the coarse net are in it once more.
+    assert constant_bytes(plain) < constant_bytes(folder) < 1.4 * constant_bytes(plain)
+
+
 def test_graph_needs_no_python(served):
-    data = (served[1] / "saved_model.pb").read_bytes()
-    graph = saved_model_pb2.SavedModel.FromString(data).meta_graphs[0].graph_def
+    graph = read_graph(served[1])
     operations = {node.op for node in graph.node}
     for function in graph.library.function:
         operations |= {node.op for node in function.node_def}

@@ -44,6 +44,11 @@ def define_flags() -> None:
         f"Arithmetic of the networks; saved_model: {', '.join(PRECISIONS)}; "
         f"litert: {', '.join(LITERT_PRECISIONS)}; onnx: float32.",
     )
+    flags.DEFINE_bool(
+        "any_framing",
+        False,
+        "saved_model: serving_bytes finds small, off-centre and rolled faces, too.",
+    )
     flags.DEFINE_string("size", "512x512", "litert, onnx: HEIGHTxWIDTH of the photos.")
     flags.DEFINE_string(
         "calibration", None, "litert, int8: folder of photos; default: drawn faces."
@@ -53,7 +58,9 @@ def define_flags() -> None:
 def write_saved_model(model: StnIcnn) -> pathlib.Path:
     """Writes a SavedModel as the flags say."""
     version = next_version(FLAGS.output) if FLAGS.next_version else FLAGS.version
-    folder = export_saved_model(model, FLAGS.output, version, FLAGS.precision)
+    folder = export_saved_model(
+        model, FLAGS.output, version, FLAGS.precision, FLAGS.any_framing
+    )
     return folder / "saved_model.pb"
 
 
