@@ -31,26 +31,15 @@ venv: .venv/.installed  ## Make .venv and install the package, with dev and demo
 demo: venv  ## Train and show a small model on a synthetic data set.
 	$(BIN)/python -m trainers.demo
 
-# What makes the models of stn_icnn_tf/weights; an interrupted run goes on. Both start
-# from runs/base: three networks that CelebAMask-HQ has taught, not yet joined. They are
-# joined on their own data, and then taught longer.
+# What makes the models of stn_icnn_tf/weights; an interrupted run goes on. `helen`
+# starts from the model `celebamask_hq`.
 TRAIN = $(BIN)/python -m trainers.train --precision=mixed_bfloat16 \
 	--manual_dir='$(DOWNLOADS)'
 CELEBAMASK_HQ = --dataset=celeb_a_mask_hq --preset=celebamask_hq
-HELEN = --dataset=helen --seed=$(SEED)
 
-runs/base/model.keras: | venv
+celebamask_hq: venv  ## Train, score and store it (DOWNLOADS=folder of the data).
 	$(TRAIN) $(CELEBAMASK_HQ) --schedule=celebamask_hq_cpu \
-		--set=end_to_end.epochs=0 --run_dir=$(@D)
-
-runs/celebamask_hq_joined/model.keras: runs/base/model.keras | venv
-	$(TRAIN) $(CELEBAMASK_HQ) --schedule=celebamask_hq_cpu --stage=end_to_end \
-		--init_from=runs/base --run_dir=$(@D)
-
-runs/helen_joined_$(SEED)/model.keras: runs/base/model.keras | venv
-	$(TRAIN) $(HELEN) --schedule=helen_cpu --init_from=runs/base --run_dir=$(@D)
-
-celebamask_hq: runs/celebamask_hq_joined/model.keras  ## Train, score and store it (DOWNLOADS=folder of the data).
+		--run_dir=runs/celebamask_hq_joined
 	$(TRAIN) $(CELEBAMASK_HQ) --schedule=celebamask_hq_longer \
 		--init_from=runs/celebamask_hq_joined --run_dir=runs/celebamask_hq
 	$(BIN)/python -m trainers.evaluate --model=runs/celebamask_hq \
@@ -58,9 +47,9 @@ celebamask_hq: runs/celebamask_hq_joined/model.keras  ## Train, score and store 
 	$(BIN)/python -m trainers.store --model=runs/celebamask_hq \
 		--output=stn_icnn_tf/weights/celebamask_hq.keras
 
-helen: runs/helen_joined_$(SEED)/model.keras  ## The same of the model `helen`, of one SEED.
-	$(TRAIN) $(HELEN) --schedule=helen_longer --init_from=runs/helen_joined_$(SEED) \
-		--run_dir=runs/helen_$(SEED)
+helen: venv  ## The same of the model `helen`, of one SEED.
+	$(TRAIN) --dataset=helen --seed=$(SEED) --schedule=helen_cpu \
+		--init_from=celebamask_hq --run_dir=runs/helen_$(SEED)
 	$(BIN)/python -m trainers.evaluate --model=runs/helen_$(SEED) --dataset=helen \
 		--conditions
 	$(BIN)/python -m trainers.store --model=runs/helen_$(SEED) \

@@ -22,7 +22,6 @@ def test_named_schedules():
         "celebamask_hq_longer",
         "helen_cpu",
         "helen_cpu_apart",
-        "helen_longer",
         "demo",
         "helen_paper",
         "celebamask_hq_paper",
@@ -32,16 +31,16 @@ def test_named_schedules():
         stages = get_schedule(name)
         assert [s.name for s in stages] == list(STAGE_NAMES)
         augmentations = [s.augmentation for s in stages]
-        expected = [AUGMENTATIONS[n] for n in ("wide", "wide", "ours", "ours")]
-        assert augmentations == expected
+        labelling = "mild" if name == "helen_cpu" else "ours"
+        names = ("wide", "wide", labelling, labelling)
+        assert augmentations == [AUGMENTATIONS[n] for n in names]
         assert len(stages[-1].trained_networks) == 3
         small = 8 if name == "cpu" else 4
         assert [s.batch_size for s in stages] == [8, 8, small, small]
-    for name in ("celebamask_hq_longer", "helen_longer"):
-        stages = get_schedule(name)
-        assert [s.name for s in stages if s.epochs] == ["parts", "end_to_end"]
-        assert {s.augmentation for s in stages} == {AUGMENTATIONS["mild"]}
-        assert len(stages[-1].trained_networks) == 3
+    stages = get_schedule("celebamask_hq_longer")
+    assert [s.name for s in stages if s.epochs] == ["parts", "end_to_end"]
+    assert {s.augmentation for s in stages} == {AUGMENTATIONS["mild"]}
+    assert len(stages[-1].trained_networks) == 3
     for name in ("helen_paper", "celebamask_hq_paper"):
         stages = get_schedule(name)
         assert [s.name for s in stages] == list(STAGE_NAMES)
