@@ -140,7 +140,7 @@ def test_schedules_and_overrides():
         assert len(stages[-1].trained_networks) == 3
     stages = get_schedule("cpu", ("all.epochs=1", "parts.jitter=0.5"))
     assert [s.epochs for s in stages] == [1, 1, 1, 1]
-    assert [s.jitter for s in stages] == [0.1, 0.1, 0.5, 0.1]
+    assert [s.jitter for s in stages] == [0.1, 0.1, 0.5, 0.0]
 
 
 @pytest.mark.parametrize(

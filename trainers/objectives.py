@@ -118,7 +118,7 @@ def stage_losses(
         )
     if stage.name in ("parts", "end_to_end"):
         theta = _source_theta(model, theta, batch)
-        if stage.name == "parts":
+        if stage.jitter:
             # In the source: on the way there the `fixed` rule sets the scale anew.
             theta = jitter_theta(theta, stage.jitter, key)
         patches, labels = _crop_with_labels(model, theta, batch)

@@ -14,6 +14,7 @@ def _schedule(
     epochs: tuple[int, int, int, int],
     rates: tuple[float, float, float] = (2.3e-3, 1.7e-3, 8e-4),
     joint_rates: tuple[float, float, float] = (5e-4, 5e-4, 1e-3),
+    joint_jitter: float = 0.0,
     finding: dict[str, object] | None = None,
     labelling: dict[str, object] | None = None,
     **kwargs: object,
@@ -24,6 +25,7 @@ def _schedule(
         epochs: of each stage.
         rates: of coarse, localization, parts, each trained alone.
         joint_rates: of the three, trained together.
+        joint_jitter: of the windows that the localization network then places.
         finding: fields of `coarse` and `localization`, which find the face, that
             differ from `kwargs`.
         labelling: the same of `parts` and `end_to_end`, which label its parts.
@@ -35,7 +37,8 @@ def _schedule(
         for name, network, count, rate in singles
     ]
     joint = {f"{n}_rate": r for n, r in zip(NETWORKS, joint_rates, strict=True)}
-    stages.append(Stage("end_to_end", epochs[3], **joint, **kwargs))
+    joint["jitter"] = joint_jitter
+    stages.append(Stage("end_to_end", epochs[3], **{**kwargs, **joint}))
     differing = (finding or {},) * 2 + (labelling or {},) * 2
     return tuple(
         dataclasses.replace(stage, **fields)
@@ -77,6 +80,7 @@ DEMO = _schedule(
     (5, 4, 2, 1),
     rates=(4e-3, 3e-3, 4e-3),
     decay="cosine",
+    jitter=0.15,
     theta_weight=100.0,
     augmentation=AUGMENTATIONS["ours"],
 )
@@ -121,7 +125,12 @@ CELEBAMASK_HQ_LONGER = _schedule(
 #     --dataset=helen --precision=mixed_bfloat16 --run_dir=runs/helen
 HELEN_CPU = _schedule(
     (2, 4, 8, 4),
-    labelling={**_SMALL_BATCHES, "augmentation": AUGMENTATIONS["mild"]},
+    labelling={
+        **_SMALL_BATCHES,
+        "augmentation": AUGMENTATIONS["mild"],
+        "coarse_weight": 3.0,
+    },
+    joint_jitter=0.1,
     **{
         **_OURS,
         "rates": (3e-3, 3e-3, 4e-3),

@@ -61,8 +61,9 @@ class Stage:
             alone likes windows that miss their part; this holds them.
         dice_weight: weight of the Dice loss within the coarse and the part loss; 0
             gives the paper's losses (eq. 16 and 18).
-        jitter: in `parts`, how far windows are off at random: the part nets must
-            bear what the localizer will get wrong. A number: largest move as a
+        jitter: in `parts` and `end_to_end`, how far windows are off at random: the
+            part nets must bear what the localizer will get wrong, and on photos that
+            it knows it errs less than on others. A number: largest move as a
             part of the window's side, and largest change of the log of its side.
             Or one `Jitter` a part: the paper's augmentation of part patches, but
             for its rotation and noise, which come with the photo's.
@@ -82,7 +83,7 @@ class Stage:
     coarse_weight: float = 0.3
     theta_weight: float = 1.0
     dice_weight: float = 1.0
-    jitter: float | tuple[Jitter, ...] = 0.15
+    jitter: float | tuple[Jitter, ...] = 0.0
     augmentation: Augmentation = Augmentation()
 
     def __post_init__(self) -> None:
