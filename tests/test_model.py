@@ -193,7 +193,8 @@ def test_every_variable_gets_a_gradient_in_the_joint_step():
         assert size, path
 
 
-def test_the_part_loss_alone_reaches_the_coarse_net():
+@pytest.mark.parametrize("jitter", [0.0, 0.1])
+def test_the_part_loss_alone_reaches_the_coarse_net(jitter):
     stage = Stage(
         "end_to_end",
         1,
@@ -202,10 +203,26 @@ def test_the_part_loss_alone_reaches_the_coarse_net():
         parts_rate=1e-3,
         coarse_weight=0.0,
         theta_weight=0.0,
+        jitter=jitter,
     )
     for path, size in joint_gradients(stage):
         if path.startswith(("coarse", "localization")) or "/coarse/" in path:
             assert size, path
+
+
+def test_jitter_moves_what_the_part_nets_see_and_not_what_the_localizer_learns():
+    model = small_model()
+    shake(model)
+    batch = next(iter(training_batches(faces(2), framing_of(model), None, 2, 0, 0)))
+    jittered = dataclasses.replace(JOINT, jitter=0.2)
+    plain, moved, other = (
+        stage_losses(model, stage, batch, tf.constant([0, key]))
+        for stage, key in ((JOINT, 0), (jittered, 0), (jittered, 1))
+    )
+    for name in ("coarse_loss", "theta_loss"):
+        np.testing.assert_allclose(plain[name], moved[name], rtol=1e-3)
+    for one, two in ((plain, moved), (moved, other)):
+        assert np.all(np.abs(one["part_loss"] - two["part_loss"]) > 1e-4)
 
 
 def test_one_batch_overfits():
