@@ -7,7 +7,7 @@ PYTHON_TFA ?= python3.11
 BIN = .venv/bin
 
 DOWNLOADS ?= downloads
-SEED ?= 0
+SEEDS ?= 0 1 2
 
 .PHONY: help venv demo helen celebamask_hq test backends lint format oracle clean
 
@@ -32,7 +32,7 @@ demo: venv  ## Train and show a small model on a synthetic data set.
 	$(BIN)/python -m trainers.demo
 
 # What makes the models of stn_icnn_tf/weights; an interrupted run goes on. `helen`
-# starts from the model `celebamask_hq`.
+# starts from the model `celebamask_hq`. (`make -j3 helen` trains its seeds at once.)
 TRAIN = $(BIN)/python -m trainers.train --precision=mixed_bfloat16 \
 	--manual_dir='$(DOWNLOADS)'
 CELEBAMASK_HQ = --dataset=celeb_a_mask_hq --preset=celebamask_hq
@@ -47,13 +47,15 @@ celebamask_hq: venv  ## Train, score and store it (DOWNLOADS=folder of the data)
 	$(BIN)/python -m trainers.store --model=runs/celebamask_hq \
 		--output=stn_icnn_tf/weights/celebamask_hq.keras
 
-helen: venv  ## The same of the model `helen`, of one SEED.
-	$(TRAIN) --dataset=helen --seed=$(SEED) --schedule=helen_cpu \
-		--init_from=celebamask_hq --run_dir=runs/helen_$(SEED)
-	$(BIN)/python -m trainers.evaluate --model=runs/helen_$(SEED) --dataset=helen \
-		--conditions
-	$(BIN)/python -m trainers.store --model=runs/helen_$(SEED) \
+runs/helen_%/model.keras: | venv
+	$(TRAIN) --dataset=helen --seed=$* --schedule=helen_cpu \
+		--init_from=celebamask_hq --run_dir=$(@D)
+	$(BIN)/python -m trainers.evaluate --model=$(@D) --dataset=helen
+
+helen: $(SEEDS:%=runs/helen_%/model.keras)  ## The same of helen: the mean of three seeds.
+	$(BIN)/python -m trainers.store $(SEEDS:%=--model=runs/helen_%) \
 		--output=stn_icnn_tf/weights/helen.keras
+	$(BIN)/python -m trainers.evaluate --model=helen --dataset=helen --conditions
 
 test: venv  ## Run the tests.
 	$(BIN)/python -m pytest

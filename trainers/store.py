@@ -1,27 +1,58 @@
 """Stores the model of a run in half the space: what is shipped, or sent by mail.
 
-python -m trainers.store --model=runs/helen --output=helen.keras
+Of several runs that started from the same model it stores the mean of their weights.
+
+  python -m trainers.store --model=runs/helen --output=helen.keras
+  python -m trainers.store --model=runs/0 --model=runs/1 --output=helen.keras
 """
 
+import numpy as np
 from absl import app, flags
 
+from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.pretrained import load_model, save_compact
-from trainers.flags_common import define_model_flag, refuse_arguments, usage_errors
+from trainers.flags_common import refuse_arguments, usage_errors
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    define_model_flag()
+    flags.DEFINE_multi_string(
+        "model", None, "Run folder, .keras file, or shipped model; may be repeated."
+    )
     flags.DEFINE_string("output", None, "The .keras file to write.")
+
+
+def mean_model(models: list[StnIcnn]) -> StnIcnn:
+    """Gives the first model the mean of the weights of all, and returns it.
+
+    Runs that started from the same model stay close enough for their mean to be at
+    least as good as each (Wortsman et al. 2022, model soups).
+
+    Raises:
+        ValueError: if the models differ in their arguments.
+    """
+    first = models[0]
+    for other in models[1:]:
+        mine, theirs = first.get_config(), other.get_config()
+        differing = [k for k in mine if k != "name" and mine[k] != theirs[k]]
+        if differing:
+            raise ValueError(
+                "Argument `model` must name models with the same arguments. Received: "
+                + ", ".join(f"{k}={mine[k]} and {theirs[k]}" for k in differing)
+            )
+    weights = zip(*(model.get_weights() for model in models))
+    first.set_weights([np.mean(values, axis=0) for values in weights])
+    return first
 
 
 def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
-        save_compact(load_model(FLAGS.model), FLAGS.output)
+        models = [load_model(model) for model in FLAGS.model]
+        save_compact(mean_model(models), FLAGS.output)
     print(f"Model: {FLAGS.output}")
 
 
