@@ -32,7 +32,7 @@ demo: venv  ## Train and show a small model on a synthetic data set.
 	$(BIN)/python -m trainers.demo
 
 # What makes the models of stn_icnn_tf/weights; an interrupted run goes on. `helen`
-# starts from the model `celebamask_hq`. (`make -j3 helen` trains its seeds at once.)
+# starts from the model `celebamask_hq`.
 TRAIN = $(BIN)/python -m trainers.train --precision=mixed_bfloat16 \
 	--manual_dir='$(DOWNLOADS)'
 CELEBAMASK_HQ = --dataset=celeb_a_mask_hq --preset=celebamask_hq

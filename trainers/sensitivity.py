@@ -18,7 +18,8 @@ import tensorflow as tf
 from absl import app, flags
 from tqdm import tqdm
 
-from stn_icnn_tf.geometry import affine_grid, grid_sample, make_theta
+from stn_icnn_tf.cropper import LearnedCrop
+from stn_icnn_tf.geometry import theta_from_centers
 from stn_icnn_tf.labels import NUM_CLASSES, PARTS
 from stn_icnn_tf.preprocess import decode_example
 from stn_icnn_tf.windows import part_centers
@@ -84,11 +85,9 @@ def sample_patches(
 
     Arguments as in `slice_patches`; float32 is returned.
     """
-    extent = np.array(image.shape[1::-1], "float32") - 1.0
-    scale = np.broadcast_to((patch_size - 1.0) / extent, centers.shape)
-    theta = make_theta(scale, 2.0 * centers / extent - 1.0)[None]
-    grid = affine_grid(theta, (patch_size, patch_size))
-    return np.array(grid_sample(image[None].astype("float32"), grid)[0])
+    sides = np.full(len(centers), patch_size)
+    theta = theta_from_centers(centers, sides, image.shape[:2])
+    return np.array(LearnedCrop(patch_size)(image[None], theta[None])[0])
 
 
 def compare_crops(
@@ -177,11 +176,7 @@ def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
-        if min(FLAGS.patch_size) < 3:
-            raise ValueError(
-                "Argument `patch_size` must be at least 3. "
-                f"Received: patch_size={FLAGS.patch_size}"
-            )
+        LearnedCrop(min(FLAGS.patch_size))  # Refuses what is too small.
         runs = {
             name: read_history(run_dir)
             for name, run_dir in zip(run_names(FLAGS.run_dir), FLAGS.run_dir)
