@@ -244,11 +244,11 @@ def test_one_batch_overfits():
         return losses
 
     first = step(tf.constant(0))
-    for index in range(160):
+    for index in range(200):
         last = step(tf.constant(index))
     # The Dice term in it stays near 1 for as long as all is called background.
     assert np.mean(last["coarse_loss"]) < 0.4 * np.mean(first["coarse_loss"])
-    assert np.mean(last["part_loss"]) < 0.5 * np.mean(first["part_loss"])
+    assert np.mean(last["part_loss"]) < 0.4 * np.mean(first["part_loss"])
     assert np.mean(last["theta_loss"]) < 0.5 * np.mean(first["theta_loss"])
 
 
