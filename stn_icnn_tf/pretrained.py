@@ -80,6 +80,20 @@ def save_compact(model: StnIcnn, path: str | os.PathLike) -> None:
     write_whole(compact.getvalue(), path)
 
 
+def differing_arguments(one: StnIcnn, other: StnIcnn) -> dict[str, tuple]:
+    """Lists the arguments in which two models differ, but for name and dtype.
+
+    Returns:
+        name of the argument -> its values in `one` and in `other`.
+    """
+    ours, theirs = one.get_config(), other.get_config()
+    return {
+        name: (ours[name], theirs[name])
+        for name in ours
+        if name not in ("name", "dtype") and ours[name] != theirs[name]
+    }
+
+
 def _round_kernels(weights: bytes) -> bytes:
     """Rewrites an HDF5 file with its arrays of two and more axes in float16."""
     rounded = io.BytesIO()

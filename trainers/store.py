@@ -10,7 +10,7 @@ import numpy as np
 from absl import app, flags
 
 from stn_icnn_tf.model import StnIcnn
-from stn_icnn_tf.pretrained import load_model, save_compact
+from stn_icnn_tf.pretrained import differing_arguments, load_model, save_compact
 from trainers.flags_common import refuse_arguments, usage_errors
 
 FLAGS = flags.FLAGS
@@ -35,12 +35,13 @@ def mean_model(models: list[StnIcnn]) -> StnIcnn:
     """
     first = models[0]
     for other in models[1:]:
-        mine, theirs = first.get_config(), other.get_config()
-        differing = [k for k in mine if k != "name" and mine[k] != theirs[k]]
+        differing = differing_arguments(first, other)
         if differing:
             raise ValueError(
                 "Argument `model` must name models with the same arguments. Received: "
-                + ", ".join(f"{k}={mine[k]} and {theirs[k]}" for k in differing)
+                + ", ".join(
+                    f"{k}={one} and {two}" for k, (one, two) in differing.items()
+                )
             )
     weights = zip(*(model.get_weights() for model in models))
     first.set_weights([np.mean(values, axis=0) for values in weights])

@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from stn_icnn_tf.model import MODEL_PRESETS, StnIcnn
-from stn_icnn_tf.pretrained import load_model
+from stn_icnn_tf.pretrained import differing_arguments, load_model
 from trainers.data import load_builder, load_split, refuse_other_classes
 from trainers.flags_common import define_dataset_flags, refuse_arguments, usage_errors
 from trainers.loop import Trainer, run_stages
@@ -122,11 +122,9 @@ def copy_weights(start: StnIcnn, model: StnIcnn) -> None:
     Raises:
         ValueError: if the shapes of the weights differ.
     """
-    mine, theirs = model.get_config(), start.get_config()
     differing = ", ".join(
-        f"{name}={theirs[name]} for {mine[name]}"
-        for name in mine
-        if name not in ("name", "dtype") and mine[name] != theirs[name]
+        f"{name}={theirs} for {mine}"
+        for name, (mine, theirs) in differing_arguments(model, start).items()
     )
     if [w.shape for w in start.weights] != [w.shape for w in model.weights]:
         raise ValueError(
