@@ -1,0 +1,118 @@
+"""How near to an edge of the labels are the pixels that are wrong?
+
+python -m benchmarks.label_edges --model=helen --dataset=helen --split=validation
+
+People do not draw an edge to the pixel. What is wrong right beside one is as much
+theirs as the model's; compare the photos that taught the model with others.
+"""
+
+import json
+import pathlib
+
+import tensorflow as tf
+from absl import app, flags
+from tqdm import tqdm
+
+from stn_icnn_tf.inference import InferenceModel
+from stn_icnn_tf.metrics import confusion_matrix, scores
+from stn_icnn_tf.preprocess import decode_example
+from stn_icnn_tf.pretrained import load_model
+from trainers.data import load_photos
+from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the flags: only when run, so that scripts can be imported together."""
+    define_scoring_flags()
+    flags.DEFINE_multi_integer("reach", [1, 2, 4, 8], "Distances in pixels.", 1)
+    flags.DEFINE_string("output", "label_edges.json", "File for the record.")
+
+
+def near_edge(parts: tf.Tensor, reach: int) -> tf.Tensor:
+    """Marks the pixels that see an edge of the labels within a distance.
+
+    Args:
+        parts: bool `(height, width)`, whether a pixel is labelled as any part.
+        reach: the distance in pixels, along rows and columns.
+
+    Returns:
+        bool `(height, width)`: both parts and background lie within `reach`.
+    """
+    both = tf.cast(tf.stack([parts, ~parts], axis=-1), tf.float32)
+    seen = tf.nn.max_pool2d(both[None], 2 * reach + 1, 1, "SAME")[0]
+    return tf.reduce_all(seen > 0, axis=-1)
+
+
+def count_wrong(
+    label: tf.Tensor, mask: tf.Tensor, reaches: tuple[int, ...]
+) -> tf.Tensor:
+    """Counts the pixels that are a part in one mask and background in the other.
+
+    These are the errors that `overall` counts.
+
+    Args:
+        label: integer `(height, width)`, class ids.
+        mask: integer `(height, width)`, predicted class ids.
+        reaches: distances from the labels' edges, in pixels.
+
+    Returns:
+        int64 `(1 + len(reaches),)`: all of them, and those within each distance.
+    """
+    wrong = (label > 0) != (mask > 0)
+    near = [near_edge(label > 0, reach) & wrong for reach in reaches]
+    return tf.stack([tf.math.count_nonzero(marks) for marks in (wrong, *near)])
+
+
+def main(argv: list[str]) -> None:
+    """Runs the script."""
+    refuse_arguments(argv)
+    with usage_errors():
+        model = InferenceModel(load_model(FLAGS.model))
+        dataset = load_photos(
+            FLAGS.dataset, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir
+        )
+    reaches = tuple(FLAGS.reach)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((None, None, 3), tf.uint8),
+            tf.TensorSpec((None, None), tf.uint8),
+        ],
+        autograph=False,
+    )
+    def judge(photo: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        mask = model(photo[None])["mask"][0]
+        return confusion_matrix(label, mask), count_wrong(label, mask, reaches)
+
+    matrix, counts = 0, 0
+    for example in tqdm(
+        dataset.map(decode_example).prefetch(2),
+        total=int(dataset.cardinality()),
+        unit=" photos",
+    ):
+        results = judge(example["image"], example["segmentation_mask"][..., 0])
+        matrix, counts = matrix + results[0].numpy(), counts + results[1].numpy()
+    overall = scores(matrix)["overall"]
+    shares = dict(zip(reaches, (counts[1:] / max(counts[0], 1)).tolist(), strict=True))
+    print(f"overall {overall:.4f}")
+    for reach, share in shares.items():
+        print(f"{share:6.1%} of what is wrong lies within {reach} px of an edge")
+    record = {
+        "model": FLAGS.model,
+        "dataset": FLAGS.dataset,
+        "split": FLAGS.split,
+        "overall": overall,
+        "wrong_pixels": int(counts[0]),
+        "share_within": shares,
+    }
+    path = pathlib.Path(FLAGS.output)
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(f"Record: {path}")
+
+
+if __name__ == "__main__":
+    define_flags()
+    flags.mark_flag_as_required("model")
+    app.run(main)
