@@ -24,7 +24,7 @@ class FramedPhotos(NamedTuple):
         coarse_image: float `(batch, coarse_size, coarse_size, 3)`, 0..255.
         source: float `(batch, source height, source width, 3)`, 0..255.
         source_frame: float `(1, 1, 2, 3)`, coarse -> source.
-        photo_frame: float `(1, 1, 2, 3)`, coarse -> photo.
+        photo_frame: float `(1, 1, 2, 3)`, coarse -> photo, `label_shift` included.
     """
 
     coarse_image: Tensor
@@ -54,8 +54,10 @@ class Pipeline:
     ones. Whoever inherits sets the sizes `coarse_size`, `patch_size`,
     `canvas_size`, the rules `framing` and `window`, `mean_crop` and `scale_range`
     of the windows, and the callables `coarse`, `localization`, `crop`, `part_nets`
-    (by name) and `paste_back`.
+    (by name) and `paste_back`; where labels are shifted, `label_shift`.
     """
+
+    label_shift = 0.0
 
     def resize(self, images: Tensor, size: tuple[int, int]) -> Tensor:
         """Resizes float `(batch, height, width, channels)`, antialiased."""
@@ -83,30 +85,43 @@ class Pipeline:
             )
         photos = ops.cast(photos, "float32")
         height, width = ops.shape(photos)[1:3]
-        whole = frame_theta(self.coarse_size, (height, width), (0, 0), (height, width))[
-            None, None
-        ]
         coarse_size = (self.coarse_size, self.coarse_size)
         if self.framing == "stretch":
             coarse = self.resize(photos, coarse_size)
-            return FramedPhotos(coarse, photos, whole, whole)
+            frames = self._frames((height, width), (0, 0), (height, width))
+            return FramedPhotos(coarse, photos, *frames)
         if isinstance(height, int) and isinstance(width, int):
             side = max(height, width)  # Known to `jax.jit`, as sizes must be.
         else:
             side = ops.maximum(height, width)
         padding = (side - height) // 2, (side - width) // 2
-        photo_frame = frame_theta(
-            self.coarse_size, (side, side), (-padding[0], -padding[1]), (height, width)
-        )[None, None]
+        _, photo_frame = self._frames(
+            (side, side), (-padding[0], -padding[1]), (height, width)
+        )
         canvas_size = (self.canvas_size, self.canvas_size)
         after = side - height - padding[0], side - width - padding[1]
         square = ops.pad(
             photos, ((0, 0), (padding[0], after[0]), (padding[1], after[1]), (0, 0))
         )
         canvas = self.resize(square, canvas_size)
-        canvas_frame = frame_theta(self.coarse_size, canvas_size, (0, 0), canvas_size)
+        canvas_frame, _ = self._frames(canvas_size, (0, 0), canvas_size)
         coarse = self.resize(canvas, coarse_size)
-        return FramedPhotos(coarse, canvas, canvas_frame[None, None], photo_frame)
+        return FramedPhotos(coarse, canvas, canvas_frame, photo_frame)
+
+    def _frames(self, content: tuple, offset: tuple, size: tuple) -> tuple:
+        """Maps the coarse frame to where a content lies, and to where its labels do.
+
+        The arguments are those of `frame_theta`.
+
+        Returns:
+            float `(1, 1, 2, 3)` each.
+        """
+        top, left = (ops.cast(number, "float32") for number in offset)
+        shift = self.label_shift * ops.cast(content[1], "float32")
+        return tuple(
+            frame_theta(self.coarse_size, content, (top, x), size)[None, None]
+            for x in (left, left + shift)
+        )
 
     def coarse_scores(self, coarse_image: Tensor, training: bool = False) -> Tensor:
         """Labels the coarse image: eq. 1. Pixels 0..255 in, logits out."""

@@ -138,7 +138,7 @@ def test_evaluating_labels_against_themselves_scores_one():
     }
 
     class Oracle:
-        framing = "stretch"
+        framing, label_shift = "stretch", 0.0
 
         learned_windows = None
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from absl import app, flags
 from tqdm import tqdm
 
+from stn_icnn_tf.augment import warp
 from stn_icnn_tf.inference import PRECISIONS, InferenceModel
 from stn_icnn_tf.labels import CLASS_NAMES
 from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix
@@ -90,7 +91,7 @@ def evaluate(
         outputs = model.parse(photo[None], cropper=windows)
         height, width = tf.shape(photo)[0], tf.shape(photo)[1]
         coarse = upscale_coarse(
-            outputs["coarse_scores"], (height, width), model.framing
+            outputs["coarse_scores"], (height, width), model.framing, model.label_shift
         )
         return outputs["mask"], tf.cast(tf.argmax(coarse, axis=-1), tf.uint8)
 
@@ -112,10 +113,29 @@ def evaluate(
 
 
 def upscale_coarse(
-    scores: tf.Tensor, size: tuple[tf.Tensor, tf.Tensor], framing: str
+    scores: tf.Tensor,
+    size: tuple[tf.Tensor, tf.Tensor],
+    framing: str,
+    label_shift: float = 0.0,
 ) -> tf.Tensor:
-    """Brings coarse scores to the photo's size: the inverse of the framing."""
+    """Brings coarse scores to the photo's size: the inverse of the framing.
+
+    Args:
+        scores: float32 `(batch, coarse_size, coarse_size, 9)`.
+        size: `(height, width)` of the photo in pixels.
+        framing: of the model, as `label_shift`.
+        label_shift: see `StnIcnn`.
+
+    Returns:
+        float32 `(batch, height, width, 9)`.
+    """
     height, width = size
+    if label_shift:
+        x = label_shift * scores.shape[2]
+        shift = tf.constant([[1.0, 0.0, -x], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+        scores = tf.map_fn(
+            lambda planes: warp(planes, shift, scores.shape[1:3]), scores
+        )
     if framing == "stretch":
         return tf.image.resize(scores, (height, width))
     side = tf.maximum(height, width)
