@@ -48,7 +48,7 @@ celebamask_hq: venv  ## Train, score and store it (DOWNLOADS=folder of the data)
 		--output=stn_icnn_tf/weights/celebamask_hq.keras
 
 runs/helen_%/model.keras: | venv
-	$(TRAIN) --dataset=helen --seed=$* --schedule=helen_cpu \
+	$(TRAIN) --dataset=helen --preset=helen --seed=$* --schedule=helen_cpu \
 		--init_from=celebamask_hq --run_dir=$(@D)
 	$(BIN)/python -m trainers.evaluate --model=$(@D) --dataset=helen
 
