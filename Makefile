@@ -48,13 +48,13 @@ celebamask_hq: venv  ## Train, score and store it (DOWNLOADS=folder of the data)
 		--output=stn_icnn_tf/weights/celebamask_hq.keras
 
 runs/helen_%/model.keras: | venv
-	$(TRAIN) --dataset=helen --preset=helen --seed=$* --schedule=helen_cpu \
+	$(TRAIN) --dataset=helen --seed=$* --schedule=helen_cpu \
 		--init_from=celebamask_hq --run_dir=$(@D)
 	$(BIN)/python -m trainers.evaluate --model=$(@D) --dataset=helen
 
 helen: $(SEEDS:%=runs/helen_%/model.keras)  ## The same of helen: the mean of three seeds.
 	$(BIN)/python -m trainers.store $(SEEDS:%=--model=runs/helen_%) \
-		--output=stn_icnn_tf/weights/helen.keras
+		--label_shift=0.0014 --output=stn_icnn_tf/weights/helen.keras
 	$(BIN)/python -m trainers.evaluate --model=helen --dataset=helen --conditions
 
 test: venv  ## Run the tests.

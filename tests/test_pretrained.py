@@ -69,7 +69,9 @@ def test_store_script_writes_the_compact_file(tmp_path, capsys, monkeypatch):
     shake(model)
     model.save(tmp_path / "model.keras")
     target = tmp_path / "new" / "tiny.keras"
-    given = types.SimpleNamespace(model=[str(tmp_path)], output=str(target))
+    given = types.SimpleNamespace(
+        model=[str(tmp_path)], output=str(target), label_shift=None
+    )
     monkeypatch.setattr(store, "FLAGS", given)
     store.main(["store"])
     assert f"Model: {target}" in capsys.readouterr().out
@@ -85,11 +87,14 @@ def test_store_script_averages_models_that_are_alike(tmp_path, monkeypatch):
     for index, model in enumerate(models):
         model.save(tmp_path / f"{index}.keras")
     paths = [str(tmp_path / f"{index}.keras") for index in range(2)]
-    given = types.SimpleNamespace(model=paths, output=str(tmp_path / "mean.keras"))
+    given = types.SimpleNamespace(
+        model=paths, output=str(tmp_path / "mean.keras"), label_shift=0.01
+    )
     monkeypatch.setattr(store, "FLAGS", given)
     store.main(["store"])
-    mean = load_model(given.output).weights
-    for one, other, both in zip(models[0].weights, models[1].weights, mean):
+    mean = load_model(given.output)
+    assert mean.label_shift == 0.01
+    for one, other, both in zip(models[0].weights, models[1].weights, mean.weights):
         expected = (np.array(one) + np.array(other)) / 2
         np.testing.assert_allclose(both, expected, rtol=1e-3, atol=1e-6)
     small_model(patch_size=21).save(paths[1])

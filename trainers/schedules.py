@@ -122,10 +122,10 @@ CELEBAMASK_HQ_LONGER = _schedule(
 
 # HELEN on two cores, 870 photos, from the model of CelebAMask-HQ: `make helen`.
 #   Run time: 48 minutes on one core, the other busy. Expected `overall` on test: 0.906
-#   to 0.911 of three seeds; 0.910 of the mean of their weights, which ships.
-#   python -m trainers.train --schedule=helen_cpu --preset=helen \
-#     --init_from=celebamask_hq --dataset=helen --precision=mixed_bfloat16 \
-#     --run_dir=runs/helen
+#   to 0.911 of three seeds; 0.913 of the mean of their weights with the preset's
+#   label_shift, which ships; 0.914 of two seeds trained with --preset=helen.
+#   python -m trainers.train --schedule=helen_cpu --init_from=celebamask_hq \
+#     --dataset=helen --precision=mixed_bfloat16 --run_dir=runs/helen
 HELEN_CPU = _schedule(
     (2, 4, 8, 4),
     labelling={

@@ -21,6 +21,9 @@ def define_flags() -> None:
     flags.DEFINE_multi_string(
         "model", None, "Run folder, .keras file, or shipped model; may be repeated."
     )
+    flags.DEFINE_float(
+        "label_shift", None, "The model's label_shift; none: as it is.", -0.1, 0.1
+    )
     flags.DEFINE_string("output", None, "The .keras file to write.")
 
 
@@ -53,7 +56,10 @@ def main(argv: list[str]) -> None:
     refuse_arguments(argv)
     with usage_errors():
         models = [load_model(model) for model in FLAGS.model]
-        save_compact(mean_model(models), FLAGS.output)
+        model = mean_model(models)
+        if FLAGS.label_shift is not None:
+            model.label_shift = FLAGS.label_shift
+        save_compact(model, FLAGS.output)
     print(f"Model: {FLAGS.output}")
 
 
