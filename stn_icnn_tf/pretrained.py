@@ -5,6 +5,7 @@ import os
 import pathlib
 import tempfile
 import zipfile
+from typing import Any
 
 import h5py
 import keras
@@ -78,6 +79,18 @@ def save_compact(model: StnIcnn, path: str | os.PathLike) -> None:
                     content = _round_kernels(content)
                 target.writestr(name, content)
     write_whole(compact.getvalue(), path)
+
+
+def with_arguments(model: StnIcnn, **arguments: Any) -> StnIcnn:
+    """Returns a new model with the weights of another and some other arguments.
+
+    Raises:
+        ValueError: if an argument is none that `StnIcnn` takes, or the weights do not
+            fit it.
+    """
+    changed = StnIcnn.from_config({**model.get_config(), **arguments})
+    changed.set_weights(model.get_weights())
+    return changed
 
 
 def differing_arguments(one: StnIcnn, other: StnIcnn) -> dict[str, tuple]:

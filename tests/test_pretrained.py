@@ -97,6 +97,9 @@ def test_store_script_averages_models_that_are_alike(tmp_path, monkeypatch):
     for one, other, both in zip(models[0].weights, models[1].weights, mean.weights):
         expected = (np.array(one) + np.array(other)) / 2
         np.testing.assert_allclose(both, expected, rtol=1e-3, atol=1e-6)
+    given.label_shift = 0.1
+    with pytest.raises(app.UsageError, match="label_shift=0.1"):
+        store.main(["store"])
     small_model(patch_size=21).save(paths[1])
     with pytest.raises(app.UsageError, match="`model`.*patch_size=17 and 21"):
         store.main(["store"])

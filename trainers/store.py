@@ -10,7 +10,12 @@ import numpy as np
 from absl import app, flags
 
 from stn_icnn_tf.model import StnIcnn
-from stn_icnn_tf.pretrained import differing_arguments, load_model, save_compact
+from stn_icnn_tf.pretrained import (
+    differing_arguments,
+    load_model,
+    save_compact,
+    with_arguments,
+)
 from trainers.flags_common import refuse_arguments, usage_errors
 
 FLAGS = flags.FLAGS
@@ -58,7 +63,7 @@ def main(argv: list[str]) -> None:
         models = [load_model(model) for model in FLAGS.model]
         model = mean_model(models)
         if FLAGS.label_shift is not None:
-            model.label_shift = FLAGS.label_shift
+            model = with_arguments(model, label_shift=FLAGS.label_shift)
         save_compact(model, FLAGS.output)
     print(f"Model: {FLAGS.output}")
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from stn_icnn_tf.model import MODEL_PRESETS, StnIcnn
-from stn_icnn_tf.pretrained import differing_arguments, load_model
+from stn_icnn_tf.pretrained import differing_arguments, load_model, with_arguments
 from trainers.data import load_builder, load_split, refuse_other_classes
 from trainers.flags_common import define_dataset_flags, refuse_arguments, usage_errors
 from trainers.loop import Trainer, run_stages
@@ -69,9 +69,7 @@ def make_strategy(devices: list[str]) -> tf.distribute.Strategy:
 
 def save_model(model: StnIcnn, path: pathlib.Path) -> None:
     """Saves `.keras` in float32, whatever the policy of training was."""
-    config = {**model.get_config(), "dtype": "float32"}
-    plain = StnIcnn.from_config(config)
-    plain.set_weights(model.get_weights())
+    plain = with_arguments(model, dtype="float32")
     temporary = path.with_name("writing.keras")
     plain.save(temporary)
     temporary.replace(path)
