@@ -13,7 +13,6 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
-from tqdm import tqdm
 
 from stn_icnn_tf.litert import LITERT_PRECISIONS, export_litert, litert_parser
 from stn_icnn_tf.metrics import FaceParsingScores
@@ -22,7 +21,7 @@ from stn_icnn_tf.onnx import export_onnx, onnx_parser
 from stn_icnn_tf.preprocess import decode_example
 from stn_icnn_tf.pretrained import load_model
 from trainers.calibration import calibration_photos, fit_photo
-from trainers.data import load_photos
+from trainers.data import decoded_photos, load_photos
 from trainers.flags_common import (
     define_scoring_flags,
     parse_size,
@@ -105,8 +104,7 @@ def score_forms(
     scores = {name: FaceParsingScores() for name in parsers}
     equal = {name: np.zeros(2) for name in parsers}
     total = np.zeros(2)
-    decoded = dataset.map(decode_example)
-    for example in tqdm(decoded, total=int(dataset.cardinality()), unit=" photos"):
+    for example in decoded_photos(dataset):
         photo = fit_photo(example["image"], size)[None]
         label = fit_photo(example["segmentation_mask"], size, nearest=True)[..., 0]
         expected = None

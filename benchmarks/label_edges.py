@@ -6,17 +6,16 @@ People do not draw an edge to the pixel. What is wrong right beside one is as mu
 theirs as the model's; compare the photos that taught the model with others.
 """
 
-import json
 import pathlib
 
 import tensorflow as tf
 from absl import app, flags
-from tqdm import tqdm
 
+from benchmarks.counting import sum_over_photos
 from stn_icnn_tf.inference import InferenceModel
 from stn_icnn_tf.metrics import confusion_matrix, scores
-from stn_icnn_tf.preprocess import decode_example
 from stn_icnn_tf.pretrained import load_model
+from trainers.charts import write_record
 from trainers.data import load_photos
 from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
 
@@ -75,41 +74,19 @@ def main(argv: list[str]) -> None:
         )
     reaches = tuple(FLAGS.reach)
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec((None, None, 3), tf.uint8),
-            tf.TensorSpec((None, None), tf.uint8),
-        ],
-        autograph=False,
-    )
-    def judge(photo: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def count(photo: tf.Tensor, label: tf.Tensor) -> list[tf.Tensor]:
         mask = model(photo[None])["mask"][0]
-        return confusion_matrix(label, mask), count_wrong(label, mask, reaches)
+        return [confusion_matrix(label, mask), count_wrong(label, mask, reaches)]
 
-    matrix, counts = 0, 0
-    for example in tqdm(
-        dataset.map(decode_example).prefetch(2),
-        total=int(dataset.cardinality()),
-        unit=" photos",
-    ):
-        results = judge(example["image"], example["segmentation_mask"][..., 0])
-        matrix, counts = matrix + results[0].numpy(), counts + results[1].numpy()
+    matrix, counts = sum_over_photos(count, dataset)
     overall = scores(matrix)["overall"]
     shares = dict(zip(reaches, (counts[1:] / max(counts[0], 1)).tolist(), strict=True))
     print(f"overall {overall:.4f}")
     for reach, share in shares.items():
         print(f"{share:6.1%} of what is wrong lies within {reach} px of an edge")
-    record = {
-        "model": FLAGS.model,
-        "dataset": FLAGS.dataset,
-        "split": FLAGS.split,
-        "overall": overall,
-        "wrong_pixels": int(counts[0]),
-        "share_within": shares,
-    }
-    path = pathlib.Path(FLAGS.output)
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    print(f"Record: {path}")
+    record = {name: getattr(FLAGS, name) for name in ("model", "dataset", "split")}
+    record.update(overall=overall, wrong_pixels=int(counts[0]), share_within=shares)
+    write_record(record, pathlib.Path(FLAGS.output))
 
 
 if __name__ == "__main__":

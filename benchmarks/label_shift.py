@@ -8,17 +8,17 @@ an eye of one side as a mirrored one of the other. `StnIcnn(label_shift=...)` is
 what is found here: on photos that are not scored later.
 """
 
-import json
+import copy
 import pathlib
 
 import tensorflow as tf
 from absl import app, flags
-from tqdm import tqdm
 
+from benchmarks.counting import sum_over_photos
 from stn_icnn_tf.inference import InferenceModel
 from stn_icnn_tf.metrics import confusion_matrix, scores
-from stn_icnn_tf.preprocess import decode_example
 from stn_icnn_tf.pretrained import load_model
+from trainers.charts import write_record
 from trainers.data import load_photos
 from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
 
@@ -51,34 +51,17 @@ def score_shifts(
     Returns:
         shift -> the scores of `metrics.scores`.
     """
+    parsers = [copy.copy(parser) for _ in shifts]
+    for shifted, shift in zip(parsers, shifts, strict=True):
+        shifted.label_shift = shift
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec((None, None, 3), tf.uint8),
-            tf.TensorSpec((None, None), tf.uint8),
-        ],
-        autograph=False,
-    )
-    def judge(photo: tf.Tensor, label: tf.Tensor) -> list[tf.Tensor]:
-        matrices = []
-        for shift in shifts:
-            # All up to the paste back is the same, and TensorFlow runs it once.
-            parser.label_shift = shift
-            mask = parser(photo[None])["mask"][0]
-            matrices.append(confusion_matrix(label, mask))
-        return matrices
+    def count(photo: tf.Tensor, label: tf.Tensor) -> list[tf.Tensor]:
+        # All up to the paste back is the same, and TensorFlow runs it once.
+        masks = [shifted(photo[None])["mask"][0] for shifted in parsers]
+        return [confusion_matrix(label, mask) for mask in masks]
 
-    totals = [0] * len(shifts)
-    own = parser.label_shift
-    for example in tqdm(
-        dataset.map(decode_example).prefetch(2),
-        total=int(dataset.cardinality()),
-        unit=" photos",
-    ):
-        matrices = judge(example["image"], example["segmentation_mask"][..., 0])
-        totals = [total + matrix.numpy() for total, matrix in zip(totals, matrices)]
-    parser.label_shift = own
-    return {shift: scores(total) for shift, total in zip(shifts, totals)}
+    matrices = sum_over_photos(count, dataset)
+    return {s: scores(matrix) for s, matrix in zip(shifts, matrices, strict=True)}
 
 
 def main(argv: list[str]) -> None:
@@ -93,15 +76,8 @@ def main(argv: list[str]) -> None:
     print(f"{'label_shift':>12}{'overall':>10}{'mean F1':>10}")
     for shift, row in rows.items():
         print(f"{shift:12.4f}{row['overall']:10.4f}{row['mean_f1']:10.4f}")
-    record = {
-        "model": FLAGS.model,
-        "dataset": FLAGS.dataset,
-        "split": FLAGS.split,
-        "shifts": rows,
-    }
-    path = pathlib.Path(FLAGS.output)
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    print(f"Record: {path}")
+    record = {name: getattr(FLAGS, name) for name in ("model", "dataset", "split")}
+    write_record({**record, "shifts": rows}, pathlib.Path(FLAGS.output))
 
 
 if __name__ == "__main__":

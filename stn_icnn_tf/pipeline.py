@@ -88,14 +88,16 @@ class Pipeline:
         coarse_size = (self.coarse_size, self.coarse_size)
         if self.framing == "stretch":
             coarse = self.resize(photos, coarse_size)
-            frames = self._frames((height, width), (0, 0), (height, width))
-            return FramedPhotos(coarse, photos, *frames)
+            whole = (height, width), (0, 0), (height, width)
+            return FramedPhotos(
+                coarse, photos, self._frame(*whole), self._label_frame(*whole)
+            )
         if isinstance(height, int) and isinstance(width, int):
             side = max(height, width)  # Known to `jax.jit`, as sizes must be.
         else:
             side = ops.maximum(height, width)
         padding = (side - height) // 2, (side - width) // 2
-        _, photo_frame = self._frames(
+        photo_frame = self._label_frame(
             (side, side), (-padding[0], -padding[1]), (height, width)
         )
         canvas_size = (self.canvas_size, self.canvas_size)
@@ -104,24 +106,19 @@ class Pipeline:
             photos, ((0, 0), (padding[0], after[0]), (padding[1], after[1]), (0, 0))
         )
         canvas = self.resize(square, canvas_size)
-        canvas_frame, _ = self._frames(canvas_size, (0, 0), canvas_size)
+        canvas_frame = self._frame(canvas_size, (0, 0), canvas_size)
         coarse = self.resize(canvas, coarse_size)
         return FramedPhotos(coarse, canvas, canvas_frame, photo_frame)
 
-    def _frames(self, content: tuple, offset: tuple, size: tuple) -> tuple:
-        """Maps the coarse frame to where a content lies, and to where its labels do.
+    def _frame(self, content: tuple, offset: tuple, size: tuple) -> Tensor:
+        """Maps the coarse frame to a content, see `frame_theta`; `(1, 1, 2, 3)`."""
+        return frame_theta(self.coarse_size, content, offset, size)[None, None]
 
-        The arguments are those of `frame_theta`.
-
-        Returns:
-            float `(1, 1, 2, 3)` each.
-        """
+    def _label_frame(self, content: tuple, offset: tuple, size: tuple) -> Tensor:
+        """Maps the coarse frame to where the labels of a content lie, see `_frame`."""
         top, left = (ops.cast(number, "float32") for number in offset)
         shift = self.label_shift * ops.cast(content[1], "float32")
-        return tuple(
-            frame_theta(self.coarse_size, content, (top, x), size)[None, None]
-            for x in (left, left + shift)
-        )
+        return self._frame(content, (top, left + shift), size)
 
     def coarse_scores(self, coarse_image: Tensor, training: bool = False) -> Tensor:
         """Labels the coarse image: eq. 1. Pixels 0..255 in, logits out."""

@@ -52,6 +52,13 @@ def bar_chart(groups: dict[str, dict[str, dict[str, float]]], label: str) -> Any
     return figure
 
 
+def write_record(record: dict, path: pathlib.Path) -> None:
+    """Writes a record as JSON, and says where."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1))
+    print(f"Record: {path}")
+
+
 def save_record(
     record: dict, path: pathlib.Path, groups: dict[str, dict], label: str
 ) -> None:
@@ -63,9 +70,8 @@ def save_record(
         groups: see `bar_chart`.
         label: see `bar_chart`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1))
-    print(f"\nRecord: {path}")
+    print()
+    write_record(record, path)
     picture = path.with_suffix(".png")
     try:
         bar_chart(groups, label).savefig(picture, dpi=120)

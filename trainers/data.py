@@ -1,11 +1,14 @@
 """Finding, and if need be building, the data sets of this project."""
 
 import importlib
+from collections.abc import Iterator
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from tqdm import tqdm
 
 from stn_icnn_tf.labels import CLASS_NAMES
+from stn_icnn_tf.preprocess import decode_example
 
 DATASETS = ("celeb_a_mask_hq", "helen", "synthetic_faces")
 
@@ -82,6 +85,12 @@ def load_photos(
     refuse_other_classes(builder)
     dataset = load_split(builder, split)
     return dataset if limit is None else dataset.take(limit)
+
+
+def decoded_photos(dataset: tf.data.Dataset) -> Iterator[dict[str, tf.Tensor]]:
+    """Yields the examples of a dataset one by one, decoded, and shows the progress."""
+    decoded = dataset.map(decode_example, num_parallel_calls=2).prefetch(2)
+    yield from tqdm(decoded, total=int(dataset.cardinality()), unit=" photos")
 
 
 def load_split(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:

@@ -11,14 +11,12 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
-from tqdm import tqdm
 
 from stn_icnn_tf.augment import warp
 from stn_icnn_tf.inference import PRECISIONS, InferenceModel
 from stn_icnn_tf.labels import CLASS_NAMES
 from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix
 from stn_icnn_tf.pipeline import Pipeline
-from stn_icnn_tf.preprocess import decode_example
 from stn_icnn_tf.pretrained import load_model
 from trainers.conditions import (
     GLASSES,
@@ -27,7 +25,7 @@ from trainers.conditions import (
     format_conditions,
 )
 from trainers.croppers import CROPPERS, make_cropper
-from trainers.data import label_names, load_builder, load_split
+from trainers.data import decoded_photos, label_names, load_builder, load_split
 from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
 from trainers.tables import FORMATS, format_table, score_tables
 
@@ -96,9 +94,8 @@ def evaluate(
         return outputs["mask"], tf.cast(tf.argmax(coarse, axis=-1), tf.uint8)
 
     metrics = {"stn_icnn": FaceParsingScores(), "coarse": FaceParsingScores()}
-    decoded = dataset.map(decode_example, num_parallel_calls=2).prefetch(2)
     table = class_table(class_names)
-    for example in tqdm(decoded, total=int(dataset.cardinality()), unit=" photos"):
+    for example in decoded_photos(dataset):
         label, glasses = example["segmentation_mask"].numpy(), None
         if table is not None:
             glasses = label[..., 0] == class_names.index(GLASSES)

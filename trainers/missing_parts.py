@@ -13,17 +13,15 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
-from tqdm import tqdm
 
 from stn_icnn_tf.labels import NUM_PARTS, PART_NAMES
 from stn_icnn_tf.model import StnIcnn
-from stn_icnn_tf.preprocess import decode_example
 from stn_icnn_tf.pretrained import load_model
 from stn_icnn_tf.visualize import contact_sheet, outline_windows, window_boxes
 from stn_icnn_tf.windows import part_centers
 from trainers.covering import FILLS, choose_parts, cover_parts, part_box
 from trainers.croppers import make_cropper
-from trainers.data import load_photos
+from trainers.data import decoded_photos, load_photos
 from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
 
 FLAGS = flags.FLAGS
@@ -142,9 +140,7 @@ def compare_croppers(
         return tf.concat([framed.to_photo(theta) for theta in thetas], 0), found
 
     measures, pictures = [], []
-    decoded = dataset.map(decode_example, num_parallel_calls=2).prefetch(2)
-    progress = tqdm(decoded, total=int(dataset.cardinality()), unit=" photos")
-    for index, example in enumerate(progress):
+    for index, example in enumerate(decoded_photos(dataset)):
         mask = example["segmentation_mask"][..., 0].numpy()
         rng = np.random.default_rng((seed, index))
         covered = choose_parts(mask, max_covered, rng)

@@ -13,18 +13,16 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 from PIL import Image
-from tqdm import tqdm
 
 from stn_icnn_tf.inference import InferenceModel
 from stn_icnn_tf.labels import NUM_PARTS
 from stn_icnn_tf.metrics import FaceParsingScores
 from stn_icnn_tf.model import StnIcnn
-from stn_icnn_tf.preprocess import decode_example
 from stn_icnn_tf.pretrained import load_model
 from stn_icnn_tf.reframe import AnyFraming
 from stn_icnn_tf.visualize import contact_sheet, overlay, window_boxes
 from trainers.covering import cover_parts
-from trainers.data import load_photos
+from trainers.data import decoded_photos, load_photos
 from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
 from trainers.missing_parts import window_errors
 
@@ -128,9 +126,7 @@ def measure(
     metrics = {name: FaceParsingScores() for name in CHANGES}
     covered: list[tuple[bool, bool, float]] = []
     pictures = []
-    decoded = dataset.map(decode_example, num_parallel_calls=2).prefetch(2)
-    progress = tqdm(decoded, total=int(dataset.cardinality()), unit=" photos")
-    for index, example in enumerate(progress):
+    for index, example in enumerate(decoded_photos(dataset)):
         photo = example["image"].numpy()
         mask = example["segmentation_mask"][..., 0].numpy()
         thetas = {}

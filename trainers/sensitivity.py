@@ -16,16 +16,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
-from tqdm import tqdm
 
 from stn_icnn_tf.cropper import LearnedCrop
 from stn_icnn_tf.geometry import theta_from_centers
 from stn_icnn_tf.labels import NUM_CLASSES, PARTS
-from stn_icnn_tf.preprocess import decode_example
 from stn_icnn_tf.windows import part_centers
 from trainers.charts import new_figure
 from trainers.curves import draw_curves, read_history, run_names
-from trainers.data import load_photos
+from trainers.data import decoded_photos, load_photos
 from trainers.flags_common import (
     define_dataset_flags,
     refuse_arguments,
@@ -108,8 +106,7 @@ def compare_crops(
     """
     sums = {size: np.zeros((4,)) for size in patch_sizes}
     shown: dict[int, list[np.ndarray]] = {}
-    decoded = dataset.map(decode_example, num_parallel_calls=2).prefetch(2)
-    for example in tqdm(decoded, total=int(dataset.cardinality()), unit=" photos"):
+    for example in decoded_photos(dataset):
         mask = example["segmentation_mask"].numpy()
         centers, present = (np.array(a) for a in part_centers(mask[..., 0]))
         labels = np.eye(NUM_CLASSES, dtype="float32")[mask[..., 0]]
