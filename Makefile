@@ -35,26 +35,23 @@ demo: venv  ## Train and show a small model on a synthetic data set.
 # starts from the model `celebamask_hq`.
 TRAIN = $(BIN)/python -m trainers.train --precision=mixed_bfloat16 \
 	--manual_dir='$(DOWNLOADS)'
-CELEBAMASK_HQ = --dataset=celeb_a_mask_hq --preset=celebamask_hq
 
 celebamask_hq: venv  ## Train, score and store it (DOWNLOADS=folder of the data).
-	$(TRAIN) $(CELEBAMASK_HQ) --schedule=celebamask_hq_cpu \
-		--run_dir=runs/celebamask_hq_joined
-	$(TRAIN) $(CELEBAMASK_HQ) --schedule=celebamask_hq_longer \
-		--init_from=runs/celebamask_hq_joined --run_dir=runs/celebamask_hq
+	$(TRAIN) --dataset=celeb_a_mask_hq --preset=celebamask_hq \
+		--schedule=celebamask_hq_cpu --run_dir=runs/celebamask_hq
 	$(BIN)/python -m trainers.evaluate --model=runs/celebamask_hq \
 		--dataset=celeb_a_mask_hq/all --manual_dir='$(DOWNLOADS)' --conditions
 	$(BIN)/python -m trainers.store --model=runs/celebamask_hq \
 		--output=stn_icnn_tf/weights/celebamask_hq.keras
 
 runs/helen_%/model.keras: | venv
-	$(TRAIN) --dataset=helen --seed=$* --schedule=helen_cpu \
+	$(TRAIN) --dataset=helen --preset=helen --seed=$* --schedule=helen_cpu \
 		--init_from=celebamask_hq --run_dir=$(@D)
 	$(BIN)/python -m trainers.evaluate --model=$(@D) --dataset=helen
 
 helen: $(SEEDS:%=runs/helen_%/model.keras)  ## The same of helen: the mean of three seeds.
 	$(BIN)/python -m trainers.store $(SEEDS:%=--model=runs/helen_%) \
-		--label_shift=0.0014 --output=stn_icnn_tf/weights/helen.keras
+		--output=stn_icnn_tf/weights/helen.keras
 	$(BIN)/python -m trainers.evaluate --model=helen --dataset=helen --conditions
 
 test: venv  ## Run the tests.

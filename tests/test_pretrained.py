@@ -8,7 +8,13 @@ import pytest
 from absl import app
 
 import stn_icnn_tf
-from stn_icnn_tf.pretrained import load_model, save_compact, shipped_models
+from stn_icnn_tf.model import MODEL_PRESETS, StnIcnn
+from stn_icnn_tf.pretrained import (
+    differing_arguments,
+    load_model,
+    save_compact,
+    shipped_models,
+)
 from tests.helpers import faces, small_model
 from tests.test_model import shake
 from trainers import store
@@ -62,6 +68,12 @@ def test_shipped_model_is_small_has_its_card_and_parses(name):
     places = {3: (101, 94), 4: (103, 135), 5: (120, 114), 6: (134, 113)}
     for class_id, place in places.items():
         assert np.hypot(*(middles[class_id] - place)) < 12
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_shipped_model_has_the_arguments_of_its_preset(name):
+    preset = StnIcnn(**MODEL_PRESETS[name])
+    assert not differing_arguments(load_model(name), preset)
 
 
 def test_store_script_writes_the_compact_file(tmp_path, capsys, monkeypatch):
