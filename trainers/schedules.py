@@ -105,9 +105,8 @@ CELEBAMASK_HQ_CPU = _schedule(
 )
 
 # HELEN on two cores, 870 photos, from the model of CelebAMask-HQ: `make helen`.
-#   Run time: 48 minutes on one core, the other busy. Expected `overall` on test: 0.906
-#   to 0.911 of three seeds; 0.913 of the mean of their weights with the preset's
-#   label_shift, which ships; 0.914 of two seeds trained with --preset=helen.
+#   Run time: an hour on one core, the other busy. Expected `overall` on test: 0.916 to
+#   0.918 of three seeds; 0.917 of the mean of their weights, which ships.
 #   python -m trainers.train --schedule=helen_cpu --preset=helen \
 #     --init_from=celebamask_hq --dataset=helen --precision=mixed_bfloat16 \
 #     --run_dir=runs/helen
