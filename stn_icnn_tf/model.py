@@ -19,19 +19,20 @@ Tensor = Any
 
 FRAMINGS = ("stretch", "letterbox")
 
-# Part nets half as wide again as the paper's.
-WIDE_FILTERS = (12, 24, 36, 48)
+# Half as wide again as the paper's.
+_WIDE_FILTERS = (12, 24, 36, 48)
 
-# Arguments of named models. `paper` is the published setting for HELEN,
-# `celebamask_hq` has that data set's mean face; the labels of `helen` lie two thirds of
-# a pixel to the right of the faces (`benchmarks.label_shift`).
+# Arguments of named models. `paper` is the published setting for HELEN. `celebamask_hq`
+# and `helen` are those of the shipped models, which have wider part nets: the first has
+# that data set's mean face; the labels of the second lie two thirds of a pixel to the
+# right of the faces (`benchmarks.label_shift`).
 MODEL_PRESETS = {
     "default": {},
     "celebamask_hq": {
         "mean_crop": CELEBAMASK_HQ_CROP,
-        "part_filters": WIDE_FILTERS,
+        "part_filters": _WIDE_FILTERS,
     },
-    "helen": {"label_shift": 0.0014, "part_filters": WIDE_FILTERS},
+    "helen": {"label_shift": 0.0014, "part_filters": _WIDE_FILTERS},
     "paper": {
         "framing": "stretch",
         "window": "fixed",

@@ -8,7 +8,7 @@ import pytest
 from absl import app
 
 import stn_icnn_tf
-from stn_icnn_tf.model import MODEL_PRESETS, StnIcnn
+from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.pretrained import (
     differing_arguments,
     load_model,
@@ -72,8 +72,7 @@ def test_shipped_model_is_small_has_its_card_and_parses(name):
 
 @pytest.mark.parametrize("name", shipped_models())
 def test_shipped_model_has_the_arguments_of_its_preset(name):
-    preset = StnIcnn(**MODEL_PRESETS[name])
-    assert not differing_arguments(load_model(name), preset)
+    assert not differing_arguments(load_model(name), StnIcnn.from_preset(name))
 
 
 def test_store_script_writes_the_compact_file(tmp_path, capsys, monkeypatch):

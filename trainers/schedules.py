@@ -95,6 +95,8 @@ DEMO = _schedule(
 # CelebAMask-HQ on two cores, 2,000 photos: `make celebamask_hq`.
 #   Run time: 134 minutes, run in parts: the part nets two by two, a process and a core
 #   each, then the joint stage on one core. Expected `overall` on test: 0.926.
+# The rate of the part nets falls once: 8 part, 3 joint, 11 part and 2 joint epochs, a
+# fall each, gave less (docs/results.md).
 #   python -m trainers.train --schedule=celebamask_hq_cpu --preset=celebamask_hq \
 #     --dataset=celeb_a_mask_hq --precision=mixed_bfloat16 --run_dir=runs/celebamask_hq
 CELEBAMASK_HQ_CPU = _schedule(
