@@ -121,8 +121,9 @@ def test_square_given_is_where_the_first_look_is():
         (5, (449.5, 299.5, 450, 0)),
         (9, (674.5, 524.5, 450, 0)),
         (10, (449.5, 299.5, 225, 0)),
-        (11, (449.5, 299.5, 900, np.pi / 4)),
-        (14, (449.5, 299.5, 900, -np.pi / 2)),
+        (11, (449.5, 299.5, 900, np.radians(-165))),
+        (22, (449.5, 299.5, 900, np.radians(15))),
+        (33, (449.5, 299.5, 900, np.pi)),
     ],
 )
 def test_first_look_is_where_the_coarse_net_is_surest(surest, square):
@@ -169,7 +170,34 @@ def test_no_closer_look_is_taken_where_the_first_is_sure():
         seer.surest = surest
         surest_square(seer, tf.zeros((100, 100, 3)))
         counts.append(seer.looks)
-    assert counts == [1, 18]
+    assert counts == [1, 34]
+
+
+@pytest.mark.parametrize(
+    ("closer", "turned", "degrees"),
+    [
+        (0.95, 0.94, 30.0),  # About as sure: the larger face.
+        (0.95, 0.91, 0.0),
+        (0.89, 0.88, 0.0),  # As sure as of a face that is too small.
+    ],
+)
+def test_larger_face_is_meant_if_the_coarse_net_is_about_as_sure(
+    closer, turned, degrees
+):
+    class TwoFaces(Seer):
+        def coarse_scores(self, images):
+            sureness = np.full(images.shape[0], 0.5, "float32")
+            if len(sureness) > 1:
+                # A closer look, and the one that is turned by 30 degrees.
+                sureness[[3, 22]] = closer, turned
+            # Of nine classes one has this probability, and the others the rest.
+            odds = np.log(8.0 * sureness / (1.0 - sureness))
+            scores = tf.reshape(tf.one_hot(tf.range(64 * 64) % 9, 9), (1, 64, 64, 9))
+            return scores * odds[:, None, None, None]
+
+    square = surest_square(TwoFaces(), tf.zeros((100, 100, 3)))
+    assert np.degrees(square[3]) == pytest.approx(degrees)
+    assert square[2] == (100.0 if degrees else 50.0)
 
 
 def test_first_look_counts_the_classes_that_are_found():
