@@ -6,7 +6,6 @@ Each photo is brought to the size of the export, and its label with it; the Kera
 and every file parse it, and are scored against the label and each other.
 """
 
-import json
 import pathlib
 from collections.abc import Callable
 
@@ -21,6 +20,7 @@ from stn_icnn_tf.onnx import export_onnx, onnx_parser
 from stn_icnn_tf.preprocess import decode_example
 from stn_icnn_tf.pretrained import load_model
 from trainers.calibration import calibration_photos, fit_photo
+from trainers.charts import write_record
 from trainers.data import decoded_photos, load_photos
 from trainers.flags_common import (
     define_scoring_flags,
@@ -210,10 +210,10 @@ def main(argv: list[str]) -> None:
         "calibration": FLAGS.calibration,
         "forms": rows,
     }
-    (output / "exports.json").write_text(json.dumps(record, indent=1))
     table = format_rows(rows, FLAGS.threads)
     (output / "exports.md").write_text(table + "\n")
-    print(f"{table}\n\nRecord: {output / 'exports.json'}")
+    print(f"{table}\n")
+    write_record(record, output / "exports.json")
 
 
 if __name__ == "__main__":

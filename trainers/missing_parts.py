@@ -7,7 +7,6 @@ python -m trainers.missing_parts --model=runs/helen --split=test --output=missin
 """
 
 import dataclasses
-import json
 import pathlib
 
 import numpy as np
@@ -19,6 +18,7 @@ from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.pretrained import load_model
 from stn_icnn_tf.visualize import contact_sheet, outline_windows, window_boxes
 from stn_icnn_tf.windows import part_centers
+from trainers.charts import write_record
 from trainers.covering import FILLS, choose_parts, cover_parts, part_box
 from trainers.croppers import make_cropper
 from trainers.data import decoded_photos, load_photos
@@ -225,15 +225,13 @@ def main(argv: list[str]) -> None:
     print(f"Offsets of window centres, in pixels of a {CANVAS} x {CANVAS} canvas:")
     print(format_summary(summary))
     output = pathlib.Path(FLAGS.output)
-    output.mkdir(parents=True, exist_ok=True)
     settings = ("model", "dataset", "split", "limit", "fill", "max_covered", "seed")
     record = {name: getattr(FLAGS, name) for name in settings}
     record.update(photos=int(dataset.cardinality()), canvas=CANVAS, croppers=summary)
-    with open(output / "missing_parts.json", "w") as file:
-        json.dump(record, file, indent=1)
-    columns = 1 + len(COMPARED)
-    contact_sheet(pictures, columns, 320).save(output / "missing_parts.png")
-    print(f"Numbers and picture: {output}")
+    write_record(record, output / "missing_parts.json")
+    picture = output / "missing_parts.png"
+    contact_sheet(pictures, 1 + len(COMPARED), 320).save(picture)
+    print(f"Picture: {picture}")
 
 
 if __name__ == "__main__":

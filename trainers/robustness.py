@@ -5,7 +5,6 @@ Each change is made to photo and label alike, and the model sees nothing else.
   python -m trainers.robustness --model=helen --split=validation --output=robustness
 """
 
-import json
 import pathlib
 from collections.abc import Callable
 
@@ -21,6 +20,7 @@ from stn_icnn_tf.model import StnIcnn
 from stn_icnn_tf.pretrained import load_model
 from stn_icnn_tf.reframe import AnyFraming
 from stn_icnn_tf.visualize import contact_sheet, overlay, window_boxes
+from trainers.charts import write_record
 from trainers.covering import cover_parts
 from trainers.data import decoded_photos, load_photos
 from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
@@ -194,12 +194,12 @@ def main(argv: list[str]) -> None:
     scores, windows, pictures = measure(model, dataset)
     print(format_report(scores, windows))
     output = pathlib.Path(FLAGS.output)
-    output.mkdir(parents=True, exist_ok=True)
     record = {name: getattr(FLAGS, name) for name in ("model", "dataset", "split")}
     record.update(photos=int(dataset.cardinality()), scores=scores, windows=windows)
-    (output / "robustness.json").write_text(json.dumps(record, indent=1))
-    contact_sheet(pictures, len(CHANGES), 240).save(output / "robustness.png")
-    print(f"Numbers and picture: {output}")
+    write_record(record, output / "robustness.json")
+    picture = output / "robustness.png"
+    contact_sheet(pictures, len(CHANGES), 240).save(picture)
+    print(f"Picture: {picture}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ windows lie around the centres of the true parts, in whole pixels.
     --run_dir=runs/64 --run_dir=runs/128 --output=sensitivity
 """
 
-import json
 import pathlib
 from typing import Any
 
@@ -21,7 +20,7 @@ from stn_icnn_tf.cropper import LearnedCrop
 from stn_icnn_tf.geometry import theta_from_centers
 from stn_icnn_tf.labels import NUM_CLASSES, PARTS
 from stn_icnn_tf.windows import part_centers
-from trainers.charts import new_figure
+from trainers.charts import new_figure, write_record
 from trainers.curves import draw_curves, read_history, run_names
 from trainers.data import decoded_photos, load_photos
 from trainers.flags_common import (
@@ -195,10 +194,10 @@ def main(argv: list[str]) -> None:
         figure.savefig(output / f"{name}.png", dpi=120)
     record = {name: getattr(FLAGS, name) for name in ("dataset", "split", "limit")}
     record.update(photos=int(dataset.cardinality()), patch_sizes=measures)
-    (output / "sensitivity.json").write_text(json.dumps(record, indent=1))
+    write_record(record, output / "sensitivity.json")
     if not runs:
         print("No figure 6: it needs --run_dir, once a run.")
-    print(f"Figures and numbers: {output}")
+    print(f"Figures: {output}")
 
 
 if __name__ == "__main__":
