@@ -78,8 +78,8 @@ _LABELLING = {
 _PAPER = {"dice_weight": 0.0, "jitter": PART_JITTER}
 
 # Demo: drawn faces on two cores.
-#   Run time: 9 minutes on one core, others busy. Expected `overall` on test: 0.89 (an
-#   Intel with AMX).
+#   Run time: 10.5 minutes with drawing and scoring, on one core beside other work.
+#   Expected `overall` on test: 0.88, 0.89 (two runs on an Intel with AMX).
 #   python -m trainers.train --schedule=demo --dataset=synthetic_faces \
 #     --train_split='train[:320]' --precision=mixed_bfloat16 --run_dir=runs/demo
 # With the `wide` augmentation the first stages learn slower: so few epochs are too few.
