@@ -27,7 +27,7 @@ _LOOKS = (
     *((2, x / 2, y / 2, 0.0) for y in range(3) for x in range(3)),
     (4, 0.5, 0.5, 0.0),
     # The localization network tells a roll of up to some 35 degrees, but the coarse
-    # net is far surer of faces within 10: with 30 degrees between looks it more often
+    # net is the less sure the larger it is: with 30 degrees between looks it more often
     # preferred another person's face, an upright one.
     *((1, 0.5, 0.5, np.radians(roll)) for roll in range(-165, 181, 15) if roll),
 )
