@@ -41,7 +41,7 @@ celebamask_hq: venv  ## Train, score and store it (DOWNLOADS=folder of the data)
 		--schedule=celebamask_hq_cpu --run_dir=runs/celebamask_hq
 	$(BIN)/python -m trainers.evaluate --model=runs/celebamask_hq \
 		--dataset=celeb_a_mask_hq/all --manual_dir='$(DOWNLOADS)' --conditions
-	$(BIN)/python -m trainers.store --model=runs/celebamask_hq \
+	$(BIN)/python -m trainers.release --model=runs/celebamask_hq \
 		--output=stn_icnn_tf/weights/celebamask_hq.keras
 
 runs/helen_%/model.keras: | venv
@@ -50,7 +50,7 @@ runs/helen_%/model.keras: | venv
 	$(BIN)/python -m trainers.evaluate --model=$(@D) --dataset=helen
 
 helen: $(SEEDS:%=runs/helen_%/model.keras)  ## The same of helen: the mean of three seeds.
-	$(BIN)/python -m trainers.store $(SEEDS:%=--model=runs/helen_%) \
+	$(BIN)/python -m trainers.release $(SEEDS:%=--model=runs/helen_%) \
 		--output=stn_icnn_tf/weights/helen.keras
 	$(BIN)/python -m trainers.evaluate --model=helen --dataset=helen --conditions
 

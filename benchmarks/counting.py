@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from trainers.data import decoded_photos
+from trainers.common.data import decoded_photos
 
 
 def sum_over_photos(

@@ -13,22 +13,22 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from stn_icnn_tf.litert import LITERT_PRECISIONS, export_litert, litert_parser
+from stn_icnn_tf.data.preprocess import decode_example
+from stn_icnn_tf.export.litert import LITERT_PRECISIONS, export_litert, litert_parser
+from stn_icnn_tf.export.onnx import export_onnx, onnx_parser
 from stn_icnn_tf.metrics import FaceParsingScores
-from stn_icnn_tf.model import StnIcnn
-from stn_icnn_tf.onnx import export_onnx, onnx_parser
-from stn_icnn_tf.preprocess import decode_example
+from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
-from trainers.calibration import calibration_photos, fit_photo
-from trainers.charts import write_record
-from trainers.data import decoded_photos, load_photos
-from trainers.flags_common import (
+from trainers.common.calibration import calibration_photos, fit_photo
+from trainers.common.charts import write_record
+from trainers.common.data import decoded_photos, load_photos
+from trainers.common.flags import (
     define_scoring_flags,
     parse_size,
     refuse_arguments,
     usage_errors,
 )
-from trainers.timing import machine, time_in_turn
+from trainers.common.timing import machine, time_in_turn
 
 FLAGS = flags.FLAGS
 

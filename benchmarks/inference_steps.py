@@ -9,14 +9,15 @@ import tensorflow as tf
 from absl import app, flags
 from keras import ops
 
-from stn_icnn_tf.cropper import LearnedCrop, paste_back
-from stn_icnn_tf.folded import FoldedIcnn
-from stn_icnn_tf.inference import InferenceModel
-from stn_icnn_tf.model import StnIcnn
+from stn_icnn_tf.geometry.paste_back import paste_back
+from stn_icnn_tf.inference.folded import FoldedIcnn
+from stn_icnn_tf.inference.fused import FusedModel
+from stn_icnn_tf.layers.learned_crop import LearnedCrop
+from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
-from trainers.charts import save_record
-from trainers.flags_common import define_model_flag, refuse_arguments, usage_errors
-from trainers.timing import machine, random_photos, time_in_turn
+from trainers.common.charts import save_record
+from trainers.common.flags import define_model_flag, refuse_arguments, usage_errors
+from trainers.common.timing import machine, random_photos, time_in_turn
 
 FLAGS = flags.FLAGS
 
@@ -57,11 +58,11 @@ def make_steps(model: StnIcnn) -> dict[str, object]:
     }
     steps: dict[str, object] = {"Keras model": model}
     for name, attributes in changes.items():
-        parser = InferenceModel(model)
+        parser = FusedModel(model)
         for attribute, value in attributes.items():
             setattr(parser, attribute, value)
         steps[name] = parser
-    steps["bfloat16"] = InferenceModel(model, "bfloat16")
+    steps["bfloat16"] = FusedModel(model, "bfloat16")
     return steps
 
 

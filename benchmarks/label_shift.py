@@ -15,12 +15,12 @@ import tensorflow as tf
 from absl import app, flags
 
 from benchmarks.counting import sum_over_photos
-from stn_icnn_tf.inference import InferenceModel
+from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.metrics import confusion_matrix, scores
 from stn_icnn_tf.pretrained import load_model
-from trainers.charts import write_record
-from trainers.data import load_photos
-from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
+from trainers.common.charts import write_record
+from trainers.common.data import load_photos
+from trainers.common.flags import define_scoring_flags, refuse_arguments, usage_errors
 
 FLAGS = flags.FLAGS
 
@@ -39,7 +39,7 @@ def define_flags() -> None:
 
 
 def score_shifts(
-    parser: InferenceModel, dataset: tf.data.Dataset, shifts: list[float]
+    parser: FusedModel, dataset: tf.data.Dataset, shifts: list[float]
 ) -> dict[float, dict[str, float]]:
     """Scores a model's masks with several values of `label_shift`.
 
@@ -68,7 +68,7 @@ def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
-        parser = InferenceModel(load_model(FLAGS.model))
+        parser = FusedModel(load_model(FLAGS.model))
         dataset = load_photos(
             FLAGS.dataset, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir
         )

@@ -30,8 +30,8 @@ import tensorflow as tf
 from absl import app, flags
 
 from benchmarks.load_cases import SHARES, Case, make_cases
-from trainers.flags_common import refuse_arguments, usage_errors
-from trainers.serving_transports import GrpcTransport, ServingError
+from stn_icnn_tf.client.transports import GrpcTransport, ServingError
+from trainers.common.flags import refuse_arguments, usage_errors
 
 FLAGS = flags.FLAGS
 

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from stn_icnn_tf.client.transports import ServingError
 from tfds_builders.synthetic_faces.drawing import draw_face
-from trainers.serving_transports import ServingError
 
 REFUSED = "INVALID_ARGUMENT"
 

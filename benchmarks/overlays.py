@@ -12,12 +12,12 @@ from absl import app, flags
 from PIL import Image, ImageFilter
 
 from stn_icnn_tf.extras import needs_extra
-from stn_icnn_tf.inference import InferenceModel
+from stn_icnn_tf.inference.face_search import FaceSearch
+from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.pretrained import load_model
-from stn_icnn_tf.reframe import AnyFraming
 from stn_icnn_tf.visualize import contact_sheet, overlay
 from tfds_builders.synthetic_faces.drawing import draw_face
-from trainers.flags_common import define_model_flag, refuse_arguments, usage_errors
+from trainers.common.flags import define_model_flag, refuse_arguments, usage_errors
 
 FLAGS = flags.FLAGS
 
@@ -79,7 +79,7 @@ def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
-        parser = AnyFraming(InferenceModel(load_model(FLAGS.model)))
+        parser = FaceSearch(FusedModel(load_model(FLAGS.model)))
     photos = twelve_faces()
     overlays = [overlay(photo, parser(photo)["mask"].numpy()) for photo in photos]
     sheet = contact_sheet([enlarge(picture) for picture in overlays], 4, SIDE)

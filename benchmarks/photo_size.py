@@ -8,11 +8,11 @@ import pathlib
 import tensorflow as tf
 from absl import app, flags
 
-from stn_icnn_tf.inference import InferenceModel
+from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.pretrained import load_model
-from trainers.charts import save_record
-from trainers.flags_common import define_model_flag, refuse_arguments, usage_errors
-from trainers.timing import machine, random_photos, time_in_turn
+from trainers.common.charts import save_record
+from trainers.common.flags import define_model_flag, refuse_arguments, usage_errors
+from trainers.common.timing import machine, random_photos, time_in_turn
 
 FLAGS = flags.FLAGS
 
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
-        model = InferenceModel(load_model(FLAGS.model))
+        model = FusedModel(load_model(FLAGS.model))
 
     def compile_(step: object) -> tf.types.experimental.PolymorphicFunction:
         spec = tf.TensorSpec((1, None, None, 3), tf.uint8)

@@ -17,14 +17,14 @@ import keras
 import tensorflow as tf
 from absl import app, flags
 
-from stn_icnn_tf.model import StnIcnn
-from trainers.charts import save_record
-from trainers.data import load_builder, load_split
-from trainers.flags_common import define_dataset_flags, refuse_arguments
-from trainers.loop import Trainer
-from trainers.schedules import get_schedule
-from trainers.stages import STAGE_NAMES
-from trainers.timing import Timing, machine, matrix_product, time_in_turn
+from stn_icnn_tf.models.stn_icnn import StnIcnn
+from trainers.common.charts import save_record
+from trainers.common.data import load_builder, load_split
+from trainers.common.flags import define_dataset_flags, refuse_arguments
+from trainers.common.timing import Timing, machine, matrix_product, time_in_turn
+from trainers.configs.schedules import get_schedule
+from trainers.configs.stages import STAGE_NAMES
+from trainers.training.loop import Trainer
 
 FLAGS = flags.FLAGS
 

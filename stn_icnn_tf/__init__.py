@@ -4,8 +4,8 @@ Importing the package registers every layer, so that `keras.saving.load_model`
 reads a saved `.keras` file.
 """
 
-from stn_icnn_tf.cropper import LearnedCrop, paste_back
-from stn_icnn_tf.geometry import (
+from stn_icnn_tf.class_sets import CLASS_NAMES, PALETTE, PART_NAMES
+from stn_icnn_tf.geometry.affine import (
     affine_grid,
     compose_theta,
     frame_theta,
@@ -13,11 +13,12 @@ from stn_icnn_tf.geometry import (
     invert_theta,
     theta_from_centers,
 )
-from stn_icnn_tf.icnn import InterlinkedCNN
-from stn_icnn_tf.labels import CLASS_NAMES, PALETTE, PART_NAMES
-from stn_icnn_tf.localization import LocalizationNetwork
+from stn_icnn_tf.geometry.paste_back import paste_back
+from stn_icnn_tf.layers.icnn import InterlinkedCNN
+from stn_icnn_tf.layers.learned_crop import LearnedCrop
+from stn_icnn_tf.layers.localization import LocalizationNetwork
 from stn_icnn_tf.metrics import FaceParsingScores
-from stn_icnn_tf.model import StnIcnn
+from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
 
 __version__ = "0.1.0"

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras import ops
 
-from stn_icnn_tf.labels import PARTS
+from stn_icnn_tf.class_sets import PARTS
 
 Tensor = Any
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from stn_icnn_tf.labels import CLASS_NAMES, MERGED_CLASSES, NUM_CLASSES
+from stn_icnn_tf.class_sets import CLASS_NAMES, MERGED_CLASSES, NUM_CLASSES
 
 Tensor = Any
 

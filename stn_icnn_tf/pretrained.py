@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from stn_icnn_tf.files import path_with_suffix, write_whole
-from stn_icnn_tf.model import StnIcnn
+from stn_icnn_tf.models.stn_icnn import StnIcnn
 
 _WEIGHTS = pathlib.Path(__file__).parent / "weights"
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image, ImageDraw
 
-from stn_icnn_tf import windows
-from stn_icnn_tf.labels import NUM_PARTS, PALETTE, PARTS
+from stn_icnn_tf.class_sets import NUM_PARTS, PALETTE, PARTS
+from stn_icnn_tf.geometry import windows
 
 
 def palette_image(mask: np.ndarray) -> Image.Image:

@@ -46,9 +46,8 @@ def face_data_dir() -> pathlib.Path:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> tuple:
     """Exports a small model once: gives the model and the version folder."""
-    from stn_icnn_tf.export import export_saved_model
-    from tests.helpers import small_model
-    from tests.test_model import shake
+    from stn_icnn_tf.export.saved_model import export_saved_model
+    from tests.helpers import shake, small_model
 
     model = small_model()
     shake(model)
@@ -81,7 +80,7 @@ def loaded(stand_in: tuple) -> Iterator[object]:
 @pytest.fixture(params=["grpc", "rest"])
 def connect(request: pytest.FixtureRequest, stand_in: tuple) -> Callable:
     """Makes clients that speak one protocol, and then the other."""
-    from trainers.serving_client import ServingClient
+    from stn_icnn_tf.client.serving_client import ServingClient
 
     def connect(**kwargs: object) -> ServingClient:
         kwargs = {"retries": 0, "backoff": 0.001, "deadline": 60.0, **kwargs}

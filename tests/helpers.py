@@ -1,13 +1,16 @@
 """Small models and data that several tests share."""
 
 import io
+import subprocess
+import sys
+import zipfile
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from stn_icnn_tf.model import StnIcnn
-from stn_icnn_tf.preprocess import Framing
+from stn_icnn_tf.data.preprocess import Framing
+from stn_icnn_tf.models.stn_icnn import StnIcnn
 from tfds_builders.synthetic_faces.drawing import draw_face
 
 SMALL = {
@@ -59,10 +62,42 @@ def faces(count, side=96, seed=0):
     ).apply(tf.data.experimental.assert_cardinality(count))
 
 
-def encode_picture(image, suffix="PNG", **kwargs):
+def photos(*shape):
+    """Noise, uint8 `(*shape, 3)`."""
+    return np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype("uint8")
+
+
+def shake(model):
+    """Gives every weight some random value, as training would."""
+    rng = np.random.default_rng(1)
+    for variable in model.trainable_variables:
+        variable.assign_add(rng.normal(0, 0.1, variable.shape))
+
+
+def script(*arguments):
+    """Runs a script of the project by its command line."""
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)], capture_output=True, text=True
+    )
+
+
+def zip_folder(folder, archive, top=""):
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                file.write(path, f"{top}{path.relative_to(folder).as_posix()}")
+
+
+def encode(picture, kind, **options):
+    """Encodes a Pillow picture."""
     content = io.BytesIO()
-    Image.fromarray(image).save(content, suffix, **kwargs)
+    picture.save(content, kind, **options)
     return content.getvalue()
+
+
+def encode_picture(image, kind="PNG", **options):
+    """Encodes an array."""
+    return encode(Image.fromarray(image), kind, **options)
 
 
 def decode_picture(content):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.labels import NUM_CLASSES
+from stn_icnn_tf.class_sets import NUM_CLASSES
 from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix, scores
 from tests.helpers import mirrored
 

@@ -6,8 +6,7 @@ import pathlib
 import pytest
 
 from stn_icnn_tf.pretrained import load_model, shipped_models
-from tests.helpers import small_model
-from tests.test_model import shake
+from tests.helpers import shake, small_model
 
 FOLDER = pathlib.Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

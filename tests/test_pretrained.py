@@ -8,16 +8,15 @@ import pytest
 from absl import app
 
 import stn_icnn_tf
-from stn_icnn_tf.model import StnIcnn
+from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import (
     differing_arguments,
     load_model,
     save_compact,
     shipped_models,
 )
-from tests.helpers import faces, small_model
-from tests.test_model import shake
-from trainers import store
+from tests.helpers import faces, shake, small_model
+from trainers import release as store
 
 WEIGHTS = pathlib.Path(stn_icnn_tf.__file__).parent / "weights"
 

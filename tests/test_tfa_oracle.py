@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.geometry import affine_grid, grid_sample
+from stn_icnn_tf.geometry.affine import affine_grid, grid_sample
 
 VECTORS = pathlib.Path(__file__).parent / "oracles" / "tfa_vectors.npz"
 TOLERANCE = 1e-5

@@ -10,14 +10,20 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from stn_icnn_tf.icnn import InterlinkedCNN
-from stn_icnn_tf.inference import PRECISIONS, InferenceModel
-from stn_icnn_tf.labels import PARTS
-from stn_icnn_tf.model import StnIcnn
+from stn_icnn_tf.class_sets import PARTS
+from stn_icnn_tf.inference.fused import PRECISIONS, FusedModel
+from stn_icnn_tf.layers.icnn import InterlinkedCNN
+from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
-from trainers.charts import save_record
-from trainers.flags_common import define_model_flag, refuse_arguments, usage_errors
-from trainers.timing import Timing, machine, matrix_product, random_photos, time_in_turn
+from trainers.common.charts import save_record
+from trainers.common.flags import define_model_flag, refuse_arguments, usage_errors
+from trainers.common.timing import (
+    Timing,
+    machine,
+    matrix_product,
+    random_photos,
+    time_in_turn,
+)
 
 FLAGS = flags.FLAGS
 
@@ -80,7 +86,7 @@ def time_forms(
         bfloat16`: one matrix product.
     """
     photos = random_photos(batch, size)
-    parsers = {"keras": model, **{p: InferenceModel(model, p) for p in PRECISIONS}}
+    parsers = {"keras": model, **{p: FusedModel(model, p) for p in PRECISIONS}}
     functions = {}
     for name, parser in parsers.items():
         function = tf.function(

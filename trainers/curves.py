@@ -14,9 +14,9 @@ from typing import Any
 
 from absl import app, flags
 
-from trainers.charts import new_figure
-from trainers.flags_common import refuse_arguments, usage_errors
-from trainers.stages import STAGE_NAMES
+from trainers.common.charts import new_figure
+from trainers.common.flags import refuse_arguments, usage_errors
+from trainers.configs.stages import STAGE_NAMES
 
 FLAGS = flags.FLAGS
 

@@ -12,7 +12,7 @@ import time
 from absl import app, flags
 from PIL import Image
 
-from trainers.flags_common import refuse_arguments
+from trainers.common.flags import refuse_arguments
 
 FLAGS = flags.FLAGS
 

@@ -12,22 +12,22 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from stn_icnn_tf.augment import warp
-from stn_icnn_tf.inference import PRECISIONS, InferenceModel
-from stn_icnn_tf.labels import CLASS_NAMES
+from stn_icnn_tf.class_sets import CLASS_NAMES
+from stn_icnn_tf.data.augment import warp
+from stn_icnn_tf.inference.fused import PRECISIONS, FusedModel
 from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix
-from stn_icnn_tf.pipeline import Pipeline
+from stn_icnn_tf.models.pipeline import Pipeline
 from stn_icnn_tf.pretrained import load_model
-from trainers.conditions import (
+from trainers.common.data import decoded_photos, label_names, load_builder, load_split
+from trainers.common.flags import define_scoring_flags, refuse_arguments, usage_errors
+from trainers.evaluation.croppers import CROPPERS, make_cropper
+from trainers.evaluation.subgroups import (
     GLASSES,
-    ConditionScores,
+    SubgroupScores,
     class_table,
-    format_conditions,
+    format_subgroups,
 )
-from trainers.croppers import CROPPERS, make_cropper
-from trainers.data import decoded_photos, label_names, load_builder, load_split
-from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
-from trainers.tables import FORMATS, format_table, score_tables
+from trainers.evaluation.tables import FORMATS, format_table, score_tables
 
 FLAGS = flags.FLAGS
 
@@ -61,7 +61,7 @@ def evaluate(
     dataset: tf.data.Dataset,
     cropper: str = "learned",
     class_names: tuple[str, ...] = CLASS_NAMES,
-    groups: ConditionScores | None = None,
+    groups: SubgroupScores | None = None,
 ) -> dict[str, dict[str, float]]:
     """Scores the pasted masks, and the coarse net alone, photo by photo.
 
@@ -165,14 +165,14 @@ def main(argv: list[str]) -> None:
         builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
         dataset = load_split(builder, FLAGS.split)
     if FLAGS.form != "keras":
-        model = InferenceModel(model, FLAGS.form)
-    groups = ConditionScores() if FLAGS.conditions else None
+        model = FusedModel(model, FLAGS.form)
+    groups = SubgroupScores() if FLAGS.conditions else None
     names = label_names(builder)
     results = evaluate(model, dataset, FLAGS.cropper, names, groups)
     print(f"Cropper: {FLAGS.cropper}")
     print(format_table(results))
     if groups is not None:
-        print(f"\n{format_conditions(groups.result())}")
+        print(f"\n{format_subgroups(groups.result())}")
     target = FLAGS.json
     if target is None:
         folder = pathlib.Path(FLAGS.model)

@@ -9,14 +9,14 @@ import pathlib
 
 from absl import app, flags
 
-from stn_icnn_tf.export import export_saved_model, next_version
-from stn_icnn_tf.inference import PRECISIONS
-from stn_icnn_tf.litert import LITERT_PRECISIONS, export_litert
-from stn_icnn_tf.model import StnIcnn
-from stn_icnn_tf.onnx import export_onnx
+from stn_icnn_tf.export.litert import LITERT_PRECISIONS, export_litert
+from stn_icnn_tf.export.onnx import export_onnx
+from stn_icnn_tf.export.saved_model import export_saved_model, next_version
+from stn_icnn_tf.inference.fused import PRECISIONS
+from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
-from trainers.calibration import calibration_photos
-from trainers.flags_common import (
+from trainers.common.calibration import calibration_photos
+from trainers.common.flags import (
     define_model_flag,
     parse_size,
     refuse_arguments,

@@ -13,16 +13,16 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from stn_icnn_tf.labels import NUM_PARTS, PART_NAMES
-from stn_icnn_tf.model import StnIcnn
+from stn_icnn_tf.class_sets import NUM_PARTS, PART_NAMES
+from stn_icnn_tf.geometry.windows import part_centers
+from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
 from stn_icnn_tf.visualize import contact_sheet, outline_windows, window_boxes
-from stn_icnn_tf.windows import part_centers
-from trainers.charts import write_record
-from trainers.covering import FILLS, choose_parts, cover_parts, part_box
-from trainers.croppers import make_cropper
-from trainers.data import decoded_photos, load_photos
-from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
+from trainers.common.charts import write_record
+from trainers.common.data import decoded_photos, load_photos
+from trainers.common.flags import define_scoring_flags, refuse_arguments, usage_errors
+from trainers.evaluation.croppers import make_cropper
+from trainers.evaluation.occlusion import FILLS, choose_parts, cover_parts, part_box
 
 FLAGS = flags.FLAGS
 

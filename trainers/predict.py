@@ -14,13 +14,13 @@ import tensorflow as tf
 from absl import app, flags
 from tqdm import tqdm
 
-from stn_icnn_tf.detection import FaceDetector
-from stn_icnn_tf.inference import InferenceModel
-from stn_icnn_tf.model import StnIcnn
+from stn_icnn_tf.inference.detection import FaceDetector
+from stn_icnn_tf.inference.face_search import FaceSearch
+from stn_icnn_tf.inference.fused import FusedModel
+from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
-from stn_icnn_tf.reframe import AnyFraming
-from trainers.flags_common import define_model_flag, refuse_arguments, usage_errors
-from trainers.photos import (
+from trainers.common.flags import define_model_flag, refuse_arguments, usage_errors
+from trainers.common.photos import (
     READ_ERRORS,
     list_photos,
     output_stems,
@@ -55,7 +55,7 @@ def make_parser(
         takes uint8 `(height, width, 3)`; gives uint8 `(height, width)`, class ids,
         and the number of faces. Where faces overlap, the larger one is in front.
     """
-    any_framing = AnyFraming(InferenceModel(model))
+    any_framing = FaceSearch(FusedModel(model))
     photo_spec = tf.TensorSpec((None, None, 3), tf.uint8)
     square_spec = tf.TensorSpec((4,), tf.float32)
     # With a detector it is told where to look.

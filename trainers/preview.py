@@ -11,13 +11,13 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from stn_icnn_tf.augment import AUGMENTATIONS, Augmentation
-from stn_icnn_tf.preprocess import Framing, frame_example
+from stn_icnn_tf.data.augment import AUGMENTATIONS, Augmentation
+from stn_icnn_tf.data.preprocess import Framing, frame_example
 from stn_icnn_tf.visualize import contact_sheet, overlay
-from trainers.data import load_builder, load_split
-from trainers.flags_common import define_dataset_flags, refuse_arguments, usage_errors
-from trainers.schedules import SCHEDULES, choose_stages
-from trainers.stages import STAGE_NAMES
+from trainers.common.data import load_builder, load_split
+from trainers.common.flags import define_dataset_flags, refuse_arguments, usage_errors
+from trainers.configs.schedules import SCHEDULES, choose_stages
+from trainers.configs.stages import STAGE_NAMES
 
 FLAGS = flags.FLAGS
 

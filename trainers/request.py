@@ -13,20 +13,20 @@ from collections.abc import Callable, Iterator
 from absl import app, flags
 from tqdm import tqdm
 
-from trainers.flags_common import refuse_arguments, usage_errors
-from trainers.photos import (
+from stn_icnn_tf.client.serving_client import (
+    PROTOCOLS,
+    ParsedPhoto,
+    ServingClient,
+    ServingError,
+)
+from trainers.common.flags import refuse_arguments, usage_errors
+from trainers.common.photos import (
     READ_ERRORS,
     encoded_photo,
     list_photos,
     output_stems,
     read_photo,
     save_parsed,
-)
-from trainers.serving_client import (
-    PROTOCOLS,
-    ParsedPhoto,
-    ServingClient,
-    ServingError,
 )
 
 FLAGS = flags.FLAGS

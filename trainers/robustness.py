@@ -13,17 +13,17 @@ import tensorflow as tf
 from absl import app, flags
 from PIL import Image
 
-from stn_icnn_tf.inference import InferenceModel
-from stn_icnn_tf.labels import NUM_PARTS
+from stn_icnn_tf.class_sets import NUM_PARTS
+from stn_icnn_tf.inference.face_search import FaceSearch
+from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.metrics import FaceParsingScores
-from stn_icnn_tf.model import StnIcnn
+from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
-from stn_icnn_tf.reframe import AnyFraming
 from stn_icnn_tf.visualize import contact_sheet, overlay, window_boxes
-from trainers.charts import write_record
-from trainers.covering import cover_parts
-from trainers.data import decoded_photos, load_photos
-from trainers.flags_common import define_scoring_flags, refuse_arguments, usage_errors
+from trainers.common.charts import write_record
+from trainers.common.data import decoded_photos, load_photos
+from trainers.common.flags import define_scoring_flags, refuse_arguments, usage_errors
+from trainers.evaluation.occlusion import cover_parts
 from trainers.missing_parts import window_errors
 
 FLAGS = flags.FLAGS
@@ -117,7 +117,7 @@ def measure(
         the mean move of the window's centre against its side; and overlays, one a
         change for each of the first photos.
     """
-    any_framing = AnyFraming(InferenceModel(model))
+    any_framing = FaceSearch(FusedModel(model))
     parse = tf.function(
         any_framing,
         input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],

@@ -16,18 +16,18 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from stn_icnn_tf.cropper import LearnedCrop
-from stn_icnn_tf.geometry import theta_from_centers
-from stn_icnn_tf.labels import NUM_CLASSES, PARTS
-from stn_icnn_tf.windows import part_centers
-from trainers.charts import new_figure, write_record
-from trainers.curves import draw_curves, read_history, run_names
-from trainers.data import decoded_photos, load_photos
-from trainers.flags_common import (
+from stn_icnn_tf.class_sets import NUM_CLASSES, PARTS
+from stn_icnn_tf.geometry.affine import theta_from_centers
+from stn_icnn_tf.geometry.windows import part_centers
+from stn_icnn_tf.layers.learned_crop import LearnedCrop
+from trainers.common.charts import new_figure, write_record
+from trainers.common.data import decoded_photos, load_photos
+from trainers.common.flags import (
     define_dataset_flags,
     refuse_arguments,
     usage_errors,
 )
+from trainers.curves import draw_curves, read_history, run_names
 
 FLAGS = flags.FLAGS
 

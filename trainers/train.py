@@ -14,14 +14,14 @@ import keras
 import tensorflow as tf
 from absl import app, flags, logging
 
-from stn_icnn_tf.model import MODEL_PRESETS, StnIcnn
+from stn_icnn_tf.models.stn_icnn import MODEL_PRESETS, StnIcnn
 from stn_icnn_tf.pretrained import differing_arguments, load_model, with_arguments
-from trainers.data import load_builder, load_split, refuse_other_classes
-from trainers.flags_common import define_dataset_flags, refuse_arguments, usage_errors
-from trainers.loop import Trainer, run_stages
-from trainers.overrides import model_arguments
-from trainers.schedules import SCHEDULES, choose_stages, get_schedule
-from trainers.stages import STAGE_NAMES
+from trainers.common.data import load_builder, load_split, refuse_other_classes
+from trainers.common.flags import define_dataset_flags, refuse_arguments, usage_errors
+from trainers.configs.overrides import model_arguments
+from trainers.configs.schedules import SCHEDULES, choose_stages, get_schedule
+from trainers.configs.stages import STAGE_NAMES
+from trainers.training.loop import Trainer, run_stages
 
 FLAGS = flags.FLAGS
 

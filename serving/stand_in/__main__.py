@@ -10,7 +10,7 @@ from absl import app, flags
 
 from serving.stand_in.models import LoadedModel
 from serving.stand_in.servers import serve
-from trainers.flags_common import refuse_arguments, usage_errors
+from trainers.common.flags import refuse_arguments, usage_errors
 
 FLAGS = flags.FLAGS
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from stn_icnn_tf.warmup import WARMUP_FILE
+from stn_icnn_tf.export.warmup import WARMUP_FILE
 
 
 class LoadedVersion:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import tensorflow_datasets as tfds
 
-from stn_icnn_tf.labels import CLASS_NAMES
+from stn_icnn_tf.class_sets import CLASS_NAMES
 from tfds_builders import beam
 from tfds_builders.celeb_a_mask_hq import layout
 from tfds_builders.celeb_a_mask_hq.examples import read_example

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from stn_icnn_tf.labels import CELEBAMASK_HQ_LABELS
+from stn_icnn_tf.class_sets import CELEBAMASK_HQ_LABELS
 from tfds_builders import files
 from tfds_builders.files import Root
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from stn_icnn_tf.labels import HELEN_LABELS, NUM_CLASSES
+from stn_icnn_tf.class_sets import HELEN_LABELS, NUM_CLASSES
 from tfds_builders import files
 from tfds_builders.files import Root
 

@@ -21,7 +21,7 @@ def draw_face(
 
     Returns:
         image: uint8 `(height, width, 3)`.
-        mask: uint8 `(height, width)`, class ids of `stn_icnn_tf.labels`.
+        mask: uint8 `(height, width)`, class ids of `stn_icnn_tf.class_sets`.
 
     Raises:
         ValueError: if `size` is too small.

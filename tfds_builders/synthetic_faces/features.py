@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stn_icnn_tf.labels import CLASS_NAMES
+from stn_icnn_tf.class_sets import CLASS_NAMES
 from tfds_builders.synthetic_faces.canvas import Canvas, curve, ellipse
 from tfds_builders.synthetic_faces.look import Look
 

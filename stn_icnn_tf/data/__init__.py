@@ -1,0 +1,1 @@
+"""The input of training: augmentation and framing."""

@@ -1,0 +1,1 @@
+"""Files for others to run: SavedModel, LiteRT, ONNX."""

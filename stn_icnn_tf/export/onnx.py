@@ -1,0 +1,74 @@
+"""ONNX files: the whole model as one function, in standard operations only.
+
+The input is `image`, uint8 `(1, height, width, 3)`, RGB; the output is `mask`, uint8
+`(1, height, width)`, class ids.
+"""
+
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+
+from stn_icnn_tf.extras import needs_extra
+from stn_icnn_tf.files import path_with_suffix, write_whole
+from stn_icnn_tf.inference.fixed_size import FixedSizeModel
+from stn_icnn_tf.models.stn_icnn import StnIcnn
+
+OPSET = 18
+
+
+def export_onnx(
+    model: StnIcnn, output: str | pathlib.Path, size: tuple[int, int] = (512, 512)
+) -> pathlib.Path:
+    """Writes an ONNX file, float32, complete or not at all.
+
+    Args:
+        model: the model.
+        output: the file, `NAME.onnx`.
+        size: `(height, width)` of the photos in pixels.
+
+    Returns:
+        the file.
+
+    Raises:
+        ValueError: if an argument is not one of the above.
+        ImportError: if the extra `onnx` is missing.
+    """
+    output = path_with_suffix(output, ".onnx")
+    with needs_extra("Writing ONNX files needs onnx and tf2onnx", "onnx"):
+        import onnx
+        import tf2onnx
+    function = FixedSizeModel(model).function(size)
+    converted, _ = tf2onnx.convert.from_function(
+        function, input_signature=function.input_signature, opset=OPSET
+    )
+    # The converter only logs what it cannot convert, and copies it as it is.
+    onnx.checker.check_model(converted, full_check=True)
+    write_whole(converted.SerializeToString(), output)
+    return output
+
+
+def onnx_parser(
+    file: str | pathlib.Path, threads: int = 1
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Loads a file of `export_onnx` into ONNX Runtime, on the CPU.
+
+    Args:
+        file: the file.
+        threads: how many the runtime may use.
+
+    Returns:
+        a function of a photo, uint8 `(1, height, width, 3)` of the file's size, that
+        gives its mask, uint8 `(1, height, width)`.
+
+    Raises:
+        ImportError: if the extra `onnx` is missing.
+    """
+    with needs_extra("Running ONNX files needs onnxruntime", "onnx"):
+        import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(
+        str(file), options, providers=["CPUExecutionProvider"]
+    )
+    return lambda photo: session.run(["mask"], {"image": photo})[0]

@@ -1,0 +1,207 @@
+"""What a served model answers: its signatures, and their description.
+
+All signatures share one graph of the networks, so that its constants are stored
+once.
+"""
+
+import pathlib
+import types
+
+import tensorflow as tf
+
+from stn_icnn_tf.class_sets import CLASS_NAMES, NUM_CLASSES, NUM_PARTS, PALETTE, PARTS
+from stn_icnn_tf.export.image_decoding import MAX_MEGAPIXELS, MAX_SIDE, decode_photo
+from stn_icnn_tf.geometry.windows import window_edges
+from stn_icnn_tf.inference.face_search import FaceSearch
+from stn_icnn_tf.inference.fused import (
+    FusedModel,
+    paste_back_by_face,
+    paste_probabilities,
+)
+
+_IMAGES = {"images": ("uint8", ("batch", "height", "width", 3))}
+_PHOTO = ("batch", "height", "width")
+
+# Name -> inputs and outputs -> name -> dtype and shape.
+SIGNATURES = {
+    "serving_default": {
+        "inputs": _IMAGES,
+        "outputs": {
+            "mask": ("uint8", _PHOTO),
+            "theta": ("float32", ("batch", NUM_PARTS, 2, 3)),
+            "boxes": ("float32", ("batch", NUM_PARTS, 4)),
+        },
+    },
+    "serving_bytes": {
+        "inputs": {"image_bytes": ("string", ("batch",))},
+        "outputs": {
+            "mask_bytes": ("string", ("batch",)),
+            "error": ("string", ("batch",)),
+        },
+    },
+    "serving_probabilities": {
+        "inputs": _IMAGES,
+        "outputs": {"probabilities": ("float32", (*_PHOTO, NUM_CLASSES))},
+    },
+}
+
+
+def _input_spec(signature: str) -> tf.TensorSpec:
+    ((name, (dtype, shape)),) = SIGNATURES[signature]["inputs"].items()
+    sizes = [size if isinstance(size, int) else None for size in shape]
+    return tf.TensorSpec(sizes, dtype, name)
+
+
+def describe_labels() -> dict:
+    """Describes classes, parts and signatures: what `labels.json` holds."""
+    return {
+        "about": "Ids of the classes in masks. Left and right are the image's.",
+        "classes": [
+            {"id": index, "name": name, "color": list(PALETTE[index])}
+            for index, name in enumerate(CLASS_NAMES)
+        ],
+        "parts": [{"name": p.name, "classes": list(p.classes)} for p in PARTS],
+        "signatures": {
+            signature: {
+                side: {
+                    name: {"dtype": dtype, "shape": list(shape)}
+                    for name, (dtype, shape) in tensors.items()
+                }
+                for side, tensors in sides.items()
+            }
+            for signature, sides in SIGNATURES.items()
+        },
+        "limits_of_encoded_photos": {
+            "formats": ["JPEG", "PNG"],
+            "max_megapixels": MAX_MEGAPIXELS,
+            "max_side": MAX_SIDE,
+        },
+    }
+
+
+def _two_pixels_at_least(photos: tf.Tensor) -> tf.Tensor:
+    """Appends black to photos of one pixel a side, which has no extent for theta."""
+    missing = tf.maximum(2 - tf.shape(photos)[1:3], 0)
+
+    def append() -> tf.Tensor:
+        return tf.pad(photos, [[0, 0], [0, missing[0]], [0, missing[1]], [0, 0]])
+
+    return tf.cond(tf.reduce_any(missing > 0), append, lambda: photos)
+
+
+class ServedModel(tf.Module):
+    """An inference form behind the functions that are served.
+
+    Args:
+        parser: the inference form.
+        labels: file of the description, which becomes an asset of the SavedModel.
+        any_framing: whether `serving_bytes` looks for the face, see `FaceSearch`.
+    """
+
+    def __init__(
+        self, parser: FusedModel, labels: pathlib.Path, any_framing: bool = False
+    ) -> None:
+        super().__init__()
+        self.labels = tf.saved_model.Asset(str(labels))
+        self._patch_size = parser.patch_size
+
+        def parse_parts(images: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor, list]:
+            photos = _two_pixels_at_least(images)
+            probabilities, theta, _ = parser.parse_parts(photos)
+            theta = tf.ensure_shape(theta, (None, NUM_PARTS, 2, 3))
+            return probabilities, theta, tf.unstack(tf.shape(photos)[1:3])
+
+        self._parse_parts = tf.function(
+            parse_parts,
+            # Float: what `FaceSearch` has turned lies between pixels.
+            input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)],
+            autograph=False,
+        )
+        self._parse_photo = self._parse_whole
+        if any_framing:
+            # The parser through functions that are traced once: every call of the
+            # parser itself would store all weights again.
+            size = parser.coarse_size
+            view = tf.TensorSpec((None, size, size, 3), tf.float32)
+            shared = types.SimpleNamespace(
+                parse=self._parse,
+                resize=parser.resize,
+                coarse_size=size,
+                mean_crop=parser.mean_crop,
+                coarse_scores=tf.function(
+                    parser.coarse_scores, input_signature=[view], autograph=False
+                ),
+            )
+            self._parse_photo = FaceSearch(shared)
+
+    @property
+    def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
+        """The functions of `SIGNATURES`, by name."""
+        return {
+            "serving_default": self.parse,
+            "serving_bytes": self.parse_encoded,
+            "serving_probabilities": self.parse_probabilities,
+        }
+
+    @tf.function(input_signature=[_input_spec("serving_default")], autograph=False)
+    def parse(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Gives the masks of photos, and the windows of their parts."""
+        return self._parse(tf.cast(images, tf.float32))
+
+    def _parse(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        height, width = tf.unstack(tf.shape(images)[1:3])
+        probabilities, theta, size = self._parse_parts(images)
+        mask = paste_back_by_face(probabilities, theta, size)
+        boxes = window_edges(theta, size, self._patch_size)
+        return {"mask": mask[:, :height, :width], "theta": theta, "boxes": boxes}
+
+    def _parse_whole(self, photo: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"mask": self.parse(photo[None])["mask"][0]}
+
+    @tf.function(input_signature=[_input_spec("serving_bytes")], autograph=False)
+    def parse_encoded(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Gives the masks of encoded photos as PNG, or says what is wrong with them."""
+
+        def parse_one(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+            photo, problem = decode_photo(encoded)
+
+            def encoded_mask() -> tf.Tensor:
+                return tf.io.encode_png(self._parse_photo(photo)["mask"][..., None])
+
+            good = tf.equal(problem, "")
+            mask = tf.cond(good, encoded_mask, lambda: tf.constant(b""))
+            return {"mask_bytes": mask, "error": problem}
+
+        # One after the other: a photo takes all cores, and much memory.
+        return tf.map_fn(
+            parse_one,
+            image_bytes,
+            fn_output_signature={
+                "mask_bytes": tf.TensorSpec((), tf.string),
+                "error": tf.TensorSpec((), tf.string),
+            },
+            parallel_iterations=1,
+        )
+
+    @tf.function(
+        input_signature=[_input_spec("serving_probabilities")], autograph=False
+    )
+    def parse_probabilities(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Gives the probabilities of the classes, of which the mask is the best."""
+        height, width = tf.unstack(tf.shape(images)[1:3])
+        images = tf.cast(images, tf.float32)
+        probabilities, theta, size = self._parse_parts(images)
+        pasted = paste_probabilities(probabilities, theta, size)
+        return {"probabilities": pasted[:, :height, :width]}
+
+
+def sample_requests() -> dict[str, dict[str, tf.Tensor]]:
+    """Makes a request of each signature: what a server plays to itself on loading."""
+    slope = tf.cast(tf.linspace(0.0, 255.0, 160), tf.uint8)
+    photo = tf.tile(slope[None, :, None], (120, 1, 3))
+    encoded = tf.stack([tf.io.encode_jpeg(photo), tf.io.encode_png(photo)])
+    return {
+        "serving_default": {"images": photo[None]},
+        "serving_bytes": {"image_bytes": encoded},
+        "serving_probabilities": {"images": photo[None]},
+    }

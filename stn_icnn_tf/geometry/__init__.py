@@ -1,0 +1,1 @@
+"""Affine maps, sampling, windows, pasting: where everything lies."""

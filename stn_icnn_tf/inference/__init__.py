@@ -1,0 +1,1 @@
+"""Models for inference alone, and the search for the face."""

@@ -1,0 +1,192 @@
+"""The inference form for photos of one size, in operations that every runtime has.
+
+Nothing here needs a kernel of TensorFlow's own, a loop, or a shape that depends on
+the photo. Windows are axis-aligned, so that sampling them bilinearly is two matrix
+products: one with the weights of the rows, one with those of the columns.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from stn_icnn_tf.class_sets import PARTS
+from stn_icnn_tf.geometry.affine import invert_theta, to_pixels
+from stn_icnn_tf.inference.fused import FusedModel
+from stn_icnn_tf.models.stn_icnn import StnIcnn
+
+SMALLEST_SIDE = 8
+
+
+class FixedSizeModel(FusedModel):
+    """A model for one photo of a known size at a time; float32.
+
+    Its convs work on pixels, not on blocks: what runs it has short vectors, which
+    the few channels of a pixel fill.
+
+    Args:
+        model: whose weights are copied.
+    """
+
+    def __init__(self, model: StnIcnn) -> None:
+        super().__init__(model, blocks=False)
+        self.paste_back = paste_back_whole
+
+    def resize(self, images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+        """Resizes one photo, see `resize_photo`."""
+        return resize_photo(images[0], size)[None]
+
+    def crop(self, image: tf.Tensor, theta: tf.Tensor) -> tf.Tensor:
+        """Samples one patch a part, see `cropper.LearnedCrop`."""
+        side = self.patch_size
+        rows = bilinear_weights(theta, "y", side, image.shape[1])
+        columns = bilinear_weights(theta, "x", side, image.shape[2])
+        planes = tf.transpose(image, (0, 3, 1, 2))
+        patches = sample_planes(rows[:, None], planes, columns[:, None])
+        return tf.transpose(patches, (0, 2, 3, 1))[None]
+
+    def function(
+        self, size: tuple[int, int]
+    ) -> tf.types.experimental.PolymorphicFunction:
+        """Returns the function for photos of one size.
+
+        Args:
+            size: `(height, width)` in pixels.
+
+        Returns:
+            a function of `image`, uint8 `(1, height, width, 3)`, that gives
+            `{"mask": uint8 (1, height, width)}`.
+
+        Raises:
+            ValueError: if `size` is not two sides of at least 8 pixels.
+        """
+        if len(size) != 2 or min(size) < SMALLEST_SIDE:
+            raise ValueError(
+                "Argument `size` must be (height, width), at least "
+                f"{SMALLEST_SIDE} each. Received: size={tuple(size)}"
+            )
+        return tf.function(
+            lambda image: {"mask": self(image)["mask"]},
+            input_signature=[tf.TensorSpec((1, *size, 3), tf.uint8, "image")],
+            autograph=False,
+        )
+
+
+def triangle_weights(size: int, target: int) -> tuple[np.ndarray, np.ndarray]:
+    """Computes what an antialiased bilinear resize reads along one axis.
+
+    Args:
+        size: pixels of the source.
+        target: pixels of the result.
+
+    Returns:
+        indices: int32 `(taps, target)`, which source pixels a pixel is made of.
+        weights: float32 `(taps, target)`, how much of each; they add up to 1.
+    """
+    ratio = size / target
+    center = (np.arange(target) + 0.5) * ratio - 0.5
+    distance = np.abs(np.arange(size) - center[:, None]) / max(ratio, 1.0)
+    weights = np.maximum(1.0 - distance, 0.0)
+    weights /= weights.sum(axis=1, keepdims=True)
+    taps = np.count_nonzero(weights, axis=1).max()
+    first = np.minimum((weights > 0).argmax(axis=1), size - taps)
+    indices = first[:, None] + np.arange(taps)
+    weights = np.take_along_axis(weights, indices, axis=1)
+    return indices.T.astype("int32"), weights.T.astype("float32")
+
+
+def resize_photo(photo: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Resizes bilinearly with antialiasing, as `tf.image.resize` does.
+
+    Args:
+        photo: float32 `(height, width, channels)`, its size known.
+        size: `(height, width)` of the result in pixels.
+
+    Returns:
+        float32 `(*size, channels)`.
+    """
+    # Rows are whole runs of memory, which is what a gather is good at.
+    photo = _resize_rows(photo, size[0])
+    photo = _resize_rows(tf.transpose(photo, (1, 0, 2)), size[1])
+    return tf.transpose(photo, (1, 0, 2))
+
+
+def _resize_rows(photo: tf.Tensor, target: int) -> tf.Tensor:
+    if photo.shape[0] == target:
+        return photo
+    indices, weights = triangle_weights(photo.shape[0], target)
+    return sum(
+        tf.gather(photo, taps) * weight[:, None, None]
+        for taps, weight in zip(indices, weights)
+    )
+
+
+def bilinear_weights(theta: tf.Tensor, axis: str, count: int, size: int) -> tf.Tensor:
+    """Computes the weights with which windows read the pixels along one axis.
+
+    Args:
+        theta: float32 `(1, parts, 2, 3)`, window -> source, without rotation.
+        axis: `"x"` or `"y"`.
+        count: pixels of a window along the axis.
+        size: pixels of the source along the axis.
+
+    Returns:
+        float32 `(parts, count, size)`. Beyond the border a window reads nothing, so
+        there the weights fade to zero as those of `grid_sample` do.
+    """
+    index = "xy".index(axis)
+    scale, shift = theta[0, :, index, index], theta[0, :, index, 2]
+    grid = np.linspace(-1.0, 1.0, count, dtype="float32")
+    position = to_pixels(scale[:, None] * grid + shift[:, None], size)
+    distance = tf.abs(position[..., None] - np.arange(size, dtype="float32"))
+    return tf.nn.relu(1.0 - distance)
+
+
+def sample_planes(rows: tf.Tensor, planes: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+    """Samples planes with weights of `bilinear_weights`.
+
+    Args:
+        rows: float32 `(..., count_y, height)`.
+        planes: float32 `(..., height, width)`.
+        columns: float32 `(..., count_x, width)`.
+
+    Returns:
+        float32 `(..., count_y, count_x)`.
+    """
+    return tf.matmul(tf.matmul(rows, planes), columns, transpose_b=True)
+
+
+def paste_back_whole(
+    foreground: list[tf.Tensor], theta: tf.Tensor, size: tuple[int, int]
+) -> tf.Tensor:
+    """Pastes the labels of the parts, see `cropper.paste_back`; the same mask.
+
+    Each part is sampled at every pixel of the photo: a window of its own size would
+    be a shape that depends on the photo.
+
+    Args:
+        foreground: one float32 `(1, patch, patch, classes)` a part, probabilities
+            without background's.
+        theta: float32 `(1, parts, 2, 3)`, patch -> photo.
+        size: `(height, width)` of the photo in pixels.
+
+    Returns:
+        uint8 `(1, height, width)`, class ids.
+    """
+    inverse = invert_theta(theta)
+    patch = foreground[0].shape[1]
+    rows = bilinear_weights(inverse, "y", size[0], patch)
+    columns = bilinear_weights(inverse, "x", size[1], patch)
+    background = best = best_class = None
+    for index, part in enumerate(PARTS):
+        planes = tf.transpose(foreground[index][0], (2, 0, 1))
+        scores = sample_planes(rows[index][None], planes, columns[index][None])
+        nothing = 1.0 - tf.reduce_sum(scores, axis=0)
+        background = nothing if background is None else background * nothing
+        for channel, class_id in enumerate(part.classes):
+            score = scores[channel]
+            if best is None:
+                best, best_class = score, tf.fill(size, class_id)
+                continue
+            best_class = tf.where(score > best, class_id, best_class)
+            best = tf.maximum(best, score)
+    mask = tf.where(best > background, best_class, 0)
+    return tf.cast(mask, tf.uint8)[None]

@@ -1,0 +1,1 @@
+"""Keras layers: the interlinked CNN, the localization network, the learned crop."""

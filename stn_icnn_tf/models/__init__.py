@@ -1,0 +1,1 @@
+"""The model, and the order of its steps."""

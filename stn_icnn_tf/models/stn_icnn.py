@@ -1,0 +1,217 @@
+"""The model: the networks of STN-iCNN, and its config."""
+
+from typing import Any
+
+import keras
+
+from stn_icnn_tf.class_sets import NUM_CLASSES, PARTS
+from stn_icnn_tf.geometry.paste_back import paste_back
+from stn_icnn_tf.geometry.windows import WINDOW_RULES
+from stn_icnn_tf.layers.icnn import InterlinkedCNN
+from stn_icnn_tf.layers.learned_crop import LearnedCrop
+from stn_icnn_tf.layers.localization import (
+    CELEBAMASK_HQ_CROP,
+    MEAN_CROP,
+    LocalizationNetwork,
+)
+from stn_icnn_tf.models.pipeline import Pipeline
+
+Tensor = Any
+
+FRAMINGS = ("stretch", "letterbox")
+
+# Half as wide again as the paper's.
+_WIDE_FILTERS = (12, 24, 36, 48)
+
+# Arguments of named models. `paper` is the published setting for HELEN. `celebamask_hq`
+# and `helen` are those of the shipped models, which have wider part nets: the first has
+# that data set's mean face; the labels of the second lie two thirds of a pixel to the
+# right of the faces (`benchmarks.label_shift`).
+MODEL_PRESETS = {
+    "default": {},
+    "celebamask_hq": {
+        "mean_crop": CELEBAMASK_HQ_CROP,
+        "part_filters": _WIDE_FILTERS,
+    },
+    "helen": {"label_shift": 0.0014, "part_filters": _WIDE_FILTERS},
+    "paper": {
+        "framing": "stretch",
+        "window": "fixed",
+        "patch_size": 81,
+        "canvas_size": 1024,
+    },
+}
+
+
+# Shares of background pixels in coarse images and in patches, for the nets' start.
+COARSE_BACKGROUND = 0.93
+PATCH_BACKGROUND = 0.8
+
+
+def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise ValueError(
+            f"Argument `{name}` must be one of {choices}. Received: {name}={value}"
+        )
+    return value
+
+
+@keras.saving.register_keras_serializable(package="stn_icnn_tf")
+class StnIcnn(Pipeline, keras.Model):
+    """Parses faces: any photo size in, a mask of the same size out.
+
+    Args:
+        framing: how a photo becomes the coarse image. `"letterbox"` centres it
+            on a zero square; `"stretch"` is the paper's.
+        window: `"face"`: windows grow with the face. `"fixed"`, the paper's:
+            a patch pixel is a pixel of the source.
+        coarse_size: side of the coarse image in pixels.
+        patch_size: side of a patch in pixels, odd.
+        canvas_size: side in pixels of the square source from which patches are
+            cropped when photos of several sizes share a batch. A letterboxed
+            photo is resized to it; a stretched one keeps its pixels.
+        mean_crop: `(parts, 3)`, see `LocalizationNetwork`.
+        scale_range: see `LocalizationNetwork`; without effect if `window` is
+            `"fixed"`.
+        coarse_filters: channels of each row of the coarse net.
+        part_filters: channels of each row of the part nets.
+        localization_filters: channels of each pair of convs of the localizer.
+        activation: see `InterlinkedCNN`.
+        label_shift: how far labels lie to the right of what they mark, as a part of
+            the width of the source; the mask is pasted that far to the right. Nets
+            that see photos and patches mirrored cannot learn it.
+        dtype: `"float32"` or `"mixed_bfloat16"`: policy of the three networks;
+            all geometry is float32.
+
+    Input shape:
+        uint8 or float `(batch, height, width, 3)`, RGB in 0..255.
+
+    Output:
+        a dict: `mask` uint8 `(batch, height, width)`, class ids; `theta` float
+        `(batch, parts, 2, 3)`, patch -> photo; `coarse_scores` float `(batch,
+        coarse_size, coarse_size, 9)`, logits.
+
+    Example:
+
+    >>> model = StnIcnn()
+    >>> model(np.zeros((1, 301, 220, 3), "uint8"))["mask"].shape
+    (1, 301, 220)
+
+    Raises:
+        ValueError: if an argument is not one of the above.
+
+    Reference:
+        STN-iCNN eq. 1 to 6.
+    """
+
+    def __init__(
+        self,
+        framing: str = "letterbox",
+        window: str = "face",
+        coarse_size: int = 128,
+        patch_size: int = 81,
+        canvas_size: int = 448,
+        mean_crop: tuple = MEAN_CROP,
+        scale_range: float = 1.0,
+        coarse_filters: tuple[int, ...] = (8, 16, 24, 32),
+        part_filters: tuple[int, ...] = (8, 16, 24, 32),
+        localization_filters: tuple[int, ...] = (16, 32, 64, 64),
+        activation: str = "relu",
+        label_shift: float = 0.0,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        # Photos and thetas lose their last digits in bfloat16: no autocast here.
+        super().__init__(dtype=dtype, autocast=False, **kwargs)
+        self.framing = _choice("framing", framing, FRAMINGS)
+        self.window = _choice("window", window, WINDOW_RULES)
+        if canvas_size < coarse_size:
+            raise ValueError(
+                "Argument `canvas_size` must be at least `coarse_size`. Received: "
+                f"canvas_size={canvas_size}, coarse_size={coarse_size}"
+            )
+        if not -0.1 < label_shift < 0.1:
+            raise ValueError(
+                "Argument `label_shift` must lie between -0.1 and 0.1, a part of the "
+                f"width. Received: label_shift={label_shift}"
+            )
+        self.coarse_size = coarse_size
+        self.patch_size = patch_size
+        self.label_shift = label_shift
+        self.canvas_size = canvas_size
+        self.scale_range = scale_range
+        self.coarse_filters = tuple(coarse_filters)
+        self.part_filters = tuple(part_filters)
+        self.localization_filters = tuple(localization_filters)
+        self.activation = activation
+
+        # === Layers ===
+        policy = self.dtype_policy
+        self.coarse = InterlinkedCNN(
+            NUM_CLASSES,
+            coarse_filters,
+            activation=activation,
+            background=COARSE_BACKGROUND,
+            dtype=policy,
+            name="coarse",
+        )
+        self.localization = LocalizationNetwork(
+            mean_crop,
+            scale_range if window == "face" else 0.0,
+            localization_filters,
+            dtype=policy,
+            name="localization",
+        )
+        self.mean_crop = self.localization.mean_crop
+        self.crop = LearnedCrop(patch_size, name="crop")
+        self.paste_back = paste_back
+        self.part_nets = {
+            part.net: InterlinkedCNN(
+                1 + len(part.classes),
+                part_filters,
+                activation=activation,
+                background=PATCH_BACKGROUND,
+                dtype=policy,
+                name=part.net,
+            )
+            for part in PARTS
+        }
+        # Every shape that matters is known here, so the weights exist at once.
+        self.coarse.build((None, coarse_size, coarse_size, 3))
+        self.localization.build((None, coarse_size, coarse_size, NUM_CLASSES))
+        for net in self.part_nets.values():
+            net.build((None, patch_size, patch_size, 3))
+        self.built = True
+
+    @classmethod
+    def from_preset(cls, preset: str, **kwargs: Any) -> "StnIcnn":
+        """Makes a model with the arguments of a named preset; `kwargs` override."""
+        _choice("preset", preset, tuple(MODEL_PRESETS))
+        return cls(**{**MODEL_PRESETS[preset], **kwargs})
+
+    def call(self, photos: Tensor, training: bool = False) -> dict[str, Tensor]:
+        return self.parse(photos, training=training)
+
+    # === Config ===
+
+    def get_config(self) -> dict:
+        config = super().get_config()
+        config.update(
+            framing=self.framing,
+            window=self.window,
+            coarse_size=self.coarse_size,
+            patch_size=self.patch_size,
+            canvas_size=self.canvas_size,
+            mean_crop=[list(row) for row in self.mean_crop],
+            scale_range=self.scale_range,
+            coarse_filters=list(self.coarse_filters),
+            part_filters=list(self.part_filters),
+            localization_filters=list(self.localization_filters),
+            activation=self.activation,
+            label_shift=self.label_shift,
+            dtype=self.dtype_policy.name,
+        )
+        return config
+
+    def build_from_config(self, config: dict) -> None:
+        """Does nothing: the weights are made with the model."""

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from stn_icnn_tf.geometry.affine import (
+    affine_grid,
+    frame_theta,
+    theta_from_centers,
+    to_pixels,
+)
+from stn_icnn_tf.geometry.windows import (
+    face_ratio,
+    part_centers,
+    target_theta,
+    window_edges,
+    window_theta,
+)
+from stn_icnn_tf.layers.learned_crop import LearnedCrop
+from stn_icnn_tf.layers.localization import MEAN_CROP
+
+MEAN = np.asarray(MEAN_CROP, "float32")
+EVERY = np.ones((1, 6), bool)
+
+
+def test_part_centers_by_hand_and_the_mouth_is_three_classes():
+    mask = np.zeros((10, 12), "uint8")
+    mask[2:5, 3:6] = 3
+    mask[7, 4], mask[8, 4], mask[9, 4] = 6, 7, 8
+    centers, present = part_centers(mask)
+    np.testing.assert_array_equal(present, [False, False, True, False, False, True])
+    np.testing.assert_allclose(np.array(centers)[2], [4, 3])
+    np.testing.assert_allclose(np.array(centers)[5], [4, 8])
+
+
+def test_absent_part_neither_moves_nor_resizes_the_others():
+    centers = MEAN[None, :, 1:] * 0.7 + 0.1
+    present = EVERY.copy()
+    present[0, 2] = False
+    assert float(face_ratio(centers, present, MEAN_CROP)[0]) == pytest.approx(0.7)
+    frame = np.array([[[[1, 0, 0], [0, 1, 0]]]], "float32")
+    whole = np.array(target_theta(centers, EVERY, frame, MEAN_CROP, "face"))
+    broken = centers.copy()
+    broken[0, 2] = -1.0  # What an absent part's centre reads like.
+    partial = np.array(target_theta(broken, present, frame, MEAN_CROP, "face"))
+    np.testing.assert_allclose(partial[0, [0, 1, 3, 4, 5]], whole[0, [0, 1, 3, 4, 5]])
+    np.testing.assert_allclose(partial[0, 2, :, 2], MEAN[2, 1:])
+
+
+def test_face_without_parts_has_the_mean_size():
+    nothing = np.zeros((1, 6), bool)
+    assert float(face_ratio(MEAN[None, :, 1:], nothing, MEAN_CROP)[0]) == 1.0
+
+
+def test_target_theta_is_in_the_coarse_frame():
+    frame = np.array(frame_theta(32, (64, 64), (0, 0), (64, 64)))[None, None]
+    centers = np.full((1, 6, 2), 0.25, "float32")
+    theta = np.array(target_theta(centers, EVERY, frame, MEAN_CROP, "fixed"))
+    back = np.array(window_theta(theta, frame, (64, 64), 17, "fixed"))
+    np.testing.assert_allclose(back[0, :, :, 2], 0.25, rtol=1e-5)
+    np.testing.assert_allclose(back[0, :, 0, 0], 16 / 63, rtol=1e-5)
+
+
+@pytest.mark.parametrize("patch_size", [17, 21, 16, 20])
+def test_odd_fixed_patches_are_slices_and_even_ones_are_not(patch_size):
+    # Section 3.3: with odd sizes the crop is that of the baseline, whose cropper
+    # slices pixels around a centre in whole pixels.
+    rng = np.random.default_rng(0)
+    height, width = 60, 75
+    image = rng.integers(0, 256, (1, height, width, 3)).astype("float32")
+    middle = rng.integers(12, 48, (6, 2))  # (x, y)
+    centers = (2.0 * middle / [width - 1, height - 1] - 1.0)[None].astype("float32")
+    frame = np.array(frame_theta(32, (height, width), (0, 0), (height, width)))
+    frame = frame[None, None]
+    theta = target_theta(centers, EVERY, frame, MEAN_CROP, "fixed")
+    theta = window_theta(theta, frame, (height, width), patch_size, "fixed")
+    patches = np.array(LearnedCrop(patch_size)(image, theta))[0]
+    first = middle - patch_size // 2
+    slices = np.stack(
+        [image[0, y : y + patch_size, x : x + patch_size] for x, y in first]
+    )
+    grid = np.array(affine_grid(theta, (patch_size, patch_size)))
+    pixels = to_pixels(grid, np.array([width, height], "float32"))
+    off = np.abs(pixels - np.round(pixels))
+    if patch_size % 2:
+        assert np.max(off) < 1e-4
+        np.testing.assert_array_equal(patches, slices)
+    else:
+        # Every point is half a pixel off: the mean of four, not any one of them.
+        assert np.min(off) > 0.49
+        assert np.mean(np.abs(patches - slices)) > 10
+
+
+def test_edges_are_those_of_the_pixels_that_a_patch_covers():
+    # 9 pixels, 6..14 and 16..24, of a photo that is 61 high and 41 wide.
+    theta = theta_from_centers(np.array([[10.0, 20.0]]), np.array([9.0]), (61, 41))
+    edges = window_edges(theta, (61, 41), 9)
+    np.testing.assert_allclose(edges, [[6, 16, 15, 25]], atol=1e-5)
+    # Over the same corners, 5 patch pixels are 2 photo pixels wide each.
+    edges = window_edges(theta, (61, 41), 5)
+    np.testing.assert_allclose(edges, [[5.5, 15.5, 15.5, 25.5]], atol=1e-5)
+
+
+def test_edges_of_the_whole_photo_are_its_own():
+    theta = np.array([[[1, 0, 0], [0, 1, 0]]], "float32")
+    np.testing.assert_allclose(window_edges(theta, (61, 61), 61), [[0, 0, 61, 61]])

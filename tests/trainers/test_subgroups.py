@@ -1,0 +1,122 @@
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from stn_icnn_tf.class_sets import CELEBAMASK_HQ_LABELS, CLASS_NAMES
+from stn_icnn_tf.metrics import confusion_matrix
+from tests.helpers import faces
+from trainers import evaluate
+from trainers.common import data
+from trainers.evaluation.subgroups import (
+    SubgroupScores,
+    class_table,
+    format_subgroups,
+    head_roll,
+    photo_subgroups,
+)
+
+NAMES = ("background", "skin", "eye_g", *CELEBAMASK_HQ_LABELS)
+
+
+def label(side=300, drop=0, inner=4):
+    """A face of `side` pixels whose right eye is `drop` pixels lower than the left."""
+    mask = np.zeros((400, 400), "uint8")
+    mask[100:104, 20:40] = 3
+    mask[100 + drop : 104 + drop, side : side + 20] = 4
+    mask[300:310, 100:200] = 6
+    mask[310 : 310 + inner, 100:200] = 7
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("mask", "expected"),
+    [
+        (label(), "mouth open"),
+        (label(inner=1), "mouth closed"),
+        (label(), "face from 250 px"),
+        (label()[:, :200][:250], "face below 150 px"),
+        (label(side=200)[:250], "face 150 to 250 px"),
+        (label(), "head rolled less than 10 degrees"),
+        (label(drop=80), "head rolled 10 degrees or more"),
+    ],
+)
+def test_photo_is_in_its_group(mask, expected):
+    groups = list(photo_subgroups(mask))
+    assert expected in groups
+    kind = expected.split()[0]
+    assert sum(name.startswith(kind) for name in groups) == 1
+    assert not any("glasses" in name for name in groups)
+
+
+def test_roll_is_the_angle_of_the_eyes():
+    assert head_roll(label(drop=0)) == pytest.approx(0.0)
+    assert head_roll(label(side=240, drop=220)) == pytest.approx(45.0)
+    assert head_roll(np.zeros((9, 9), "uint8")) is None
+    assert list(photo_subgroups(np.zeros((9, 9), "uint8"))) == []
+
+
+def test_groups_are_scored_apart():
+    groups = SubgroupScores()
+    mask = label()
+    nothing, some = np.zeros(mask.shape, bool), np.ones(mask.shape, bool)
+    right = np.asarray(confusion_matrix(mask, mask))
+    wrong = np.asarray(confusion_matrix(mask, np.zeros_like(mask)))
+    for matrix, glasses in ((right, nothing), (right, nothing), (wrong, some)):
+        groups.update(matrix, mask, glasses)
+    rows = groups.result()
+    assert rows["no glasses"] == {"photos": 2, "overall": 1.0, "mean_f1": 1.0}
+    assert rows["glasses"]["overall"] == 0.0 and rows["glasses"]["photos"] == 1
+    assert rows["mouth open"]["photos"] == 3
+    assert rows["mouth open"]["overall"] == pytest.approx(0.8)
+    assert "| mouth open | 3 | 0.800 |" in format_subgroups(rows)
+
+
+def test_ids_of_all_classes_become_ours_and_tell_glasses(monkeypatch):
+    assert class_table(CLASS_NAMES) is None
+    table = class_table(NAMES)
+    assert [table[NAMES.index(n)] for n in ("skin", "r_eye", "l_lip")] == [0, 3, 8]
+
+    class Echo:
+        framing, label_shift = "stretch", 0.0
+
+        def parse(self, photo, cropper=None):
+            mask = cropper(None, None)
+            return {"mask": mask, "coarse_scores": tf.one_hot(mask * 0, 9)}
+
+    monkeypatch.setattr(
+        evaluate, "make_cropper", lambda model, name, mask: lambda *args: mask
+    )
+
+    def to_all(example):
+        # Ours, by the ids of `NAMES`; the first pixel is glasses.
+        ids = [0, *(NAMES.index(n) for n in CELEBAMASK_HQ_LABELS)]
+        mask = tf.gather(
+            tf.constant(ids, tf.uint8), tf.cast(example["segmentation_mask"], tf.int32)
+        )
+        glasses = tf.one_hot([0], tf.size(mask), dtype=tf.uint8) * NAMES.index("eye_g")
+        mask += tf.reshape(glasses, tf.shape(mask))
+        return {**example, "segmentation_mask": mask}
+
+    groups = SubgroupScores()
+    results = evaluate.evaluate(
+        Echo(), faces(1).map(to_all), class_names=NAMES, groups=groups
+    )
+    assert results["stn_icnn"]["overall_strict"] == 1
+    assert results["stn_icnn"]["mean_f1"] == 1
+    assert groups.photos["glasses"] == 1 and "no glasses" not in groups.photos
+
+
+def test_data_set_with_other_classes_is_refused():
+    info = types.SimpleNamespace(
+        metadata={"class_names": list(NAMES)}, full_name="celeb_a_mask_hq/all/1.0.0"
+    )
+    builder = types.SimpleNamespace(info=info)
+    with pytest.raises(
+        ValueError, match="`dataset` must have.*celeb_a_mask_hq/all.*eye_g"
+    ):
+        data.refuse_other_classes(builder)
+    info.metadata = None
+    data.refuse_other_classes(builder)
+    assert data.label_names(builder) == CLASS_NAMES

@@ -1,0 +1,1 @@
+"""Stages and schedules of runs, and overrides of them."""

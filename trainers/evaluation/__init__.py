@@ -1,0 +1,1 @@
+"""Croppers, subgroups and tables that scoring needs."""

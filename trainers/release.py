@@ -1,0 +1,74 @@
+"""Stores the model of a run in half the space: what is shipped, or sent by mail.
+
+Of several runs that started from the same model it stores the mean of their weights.
+
+  python -m trainers.release --model=runs/helen --output=helen.keras
+  python -m trainers.release --model=runs/0 --model=runs/1 --output=helen.keras
+"""
+
+import numpy as np
+from absl import app, flags
+
+from stn_icnn_tf.models.stn_icnn import StnIcnn
+from stn_icnn_tf.pretrained import (
+    differing_arguments,
+    load_model,
+    save_compact,
+    with_arguments,
+)
+from trainers.common.flags import refuse_arguments, usage_errors
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the flags: only when run, so that scripts can be imported together."""
+    flags.DEFINE_multi_string(
+        "model", None, "Run folder, .keras file, or shipped model; may be repeated."
+    )
+    flags.DEFINE_float(
+        "label_shift", None, "The model's label_shift; none: as it is.", -0.1, 0.1
+    )
+    flags.DEFINE_string("output", None, "The .keras file to write.")
+
+
+def mean_model(models: list[StnIcnn]) -> StnIcnn:
+    """Gives the first model the mean of the weights of all, and returns it.
+
+    Runs that started from the same model stay close enough for their mean to be at
+    least as good as each (Wortsman et al. 2022, model soups).
+
+    Raises:
+        ValueError: if the models differ in their arguments.
+    """
+    first = models[0]
+    for other in models[1:]:
+        differing = differing_arguments(first, other)
+        if differing:
+            raise ValueError(
+                "Argument `model` must name models with the same arguments. Received: "
+                + ", ".join(
+                    f"{k}={one} and {two}" for k, (one, two) in differing.items()
+                )
+            )
+    weights = zip(*(model.get_weights() for model in models))
+    first.set_weights([np.mean(values, axis=0) for values in weights])
+    return first
+
+
+def main(argv: list[str]) -> None:
+    """Runs the script."""
+    refuse_arguments(argv)
+    with usage_errors():
+        models = [load_model(model) for model in FLAGS.model]
+        model = mean_model(models)
+        if FLAGS.label_shift is not None:
+            model = with_arguments(model, label_shift=FLAGS.label_shift)
+        save_compact(model, FLAGS.output)
+    print(f"Model: {FLAGS.output}")
+
+
+if __name__ == "__main__":
+    define_flags()
+    flags.mark_flags_as_required(["model", "output"])
+    app.run(main)

@@ -1,0 +1,1 @@
+"""The custom loop, its losses and optimizers."""

@@ -1,0 +1,289 @@
+"""The custom loop: one stage under any `tf.distribute` strategy."""
+
+import json
+import math
+import pathlib
+from collections.abc import Callable, Iterator
+
+import tensorflow as tf
+from tqdm import tqdm
+
+from stn_icnn_tf.data.preprocess import (
+    Framing,
+    evaluation_batches,
+    examples_per_epoch,
+    training_batches,
+)
+from stn_icnn_tf.metrics import scores
+from stn_icnn_tf.models.stn_icnn import StnIcnn
+from stn_icnn_tf.visualize import overlay_batch
+from trainers.configs.stages import Stage
+from trainers.training.objectives import stage_counts, stage_losses
+from trainers.training.optimizer import OPTIMIZERS
+
+
+def network_variables(model: StnIcnn, network: str) -> list:
+    """Returns the trainable variables of one of `NETWORKS`."""
+    if network == "parts":
+        return [v for net in model.part_nets.values() for v in net.trainable_variables]
+    return getattr(model, network).trainable_variables
+
+
+class Trainer:
+    """Trains one stage of a model, and can be killed and resumed at any time.
+
+    A folder `STAGE` under the run folder holds a checkpoint of each finished
+    epoch (the last two are kept), `best.weights.h5`, and TensorBoard logs. A
+    trainer made on a folder with a checkpoint goes on after it and gives the
+    numbers of the uninterrupted run.
+
+    Args:
+        model: made under the scope of `strategy`.
+        stage: what to train and how.
+        strategy: any synchronous `tf.distribute` strategy.
+        run_dir: the run folder.
+        seed: of shuffling, augmentation and jitter.
+        jit_compile: whether XLA compiles the step.
+        show: whether to draw a progress bar.
+
+    Raises:
+        ValueError: if the batch does not divide over the replicas.
+    """
+
+    def __init__(
+        self,
+        model: StnIcnn,
+        stage: Stage,
+        strategy: tf.distribute.Strategy,
+        run_dir: str | pathlib.Path,
+        seed: int = 0,
+        jit_compile: bool = False,
+        show: bool = True,
+    ) -> None:
+        replicas = strategy.num_replicas_in_sync
+        if stage.batch_size % replicas:
+            raise ValueError(
+                f"Argument `batch_size` must be a multiple of the {replicas} replicas. "
+                f"Received: batch_size={stage.batch_size}"
+            )
+        self.model = model
+        self.stage = stage
+        self.strategy = strategy
+        self.seed = seed
+        self.show = show
+        canvas_size = model.canvas_size
+        if model.framing == "letterbox" and not stage.needs_patches:
+            # No patch is cropped: a smaller canvas spares most of the input's work.
+            canvas_size = min(canvas_size, 2 * model.coarse_size)
+        self.framing = Framing(
+            model.framing, model.coarse_size, canvas_size, model.label_shift
+        )
+        self.folder = pathlib.Path(run_dir) / stage.name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.best = tf.Variable(-math.inf, trainable=False)
+        with strategy.scope():
+            self.optimizers = {}
+            for network in stage.trained_networks:
+                optimizer = OPTIMIZERS[stage.optimizer](stage.rate(network))
+                optimizer.build(network_variables(model, network))
+                self.optimizers[network] = optimizer
+        self.checkpoints = tf.train.CheckpointManager(
+            tf.train.Checkpoint(
+                model=model,
+                epoch=self.epoch,
+                best=self.best,
+                **{f"{name}_optimizer": o for name, o in self.optimizers.items()},
+            ),
+            str(self.folder / "checkpoints"),
+            max_to_keep=2,
+        )
+        self.writer = tf.summary.create_file_writer(str(self.folder / "logs"))
+        # No autograph: nothing to convert, and reading Keras's source through it
+        # doubles the time to the first step.
+        self.train_step = tf.function(
+            self._distributed_train_step, jit_compile=jit_compile, autograph=False
+        )
+        self._eval_step = tf.function(self._distributed_eval_step, autograph=False)
+
+    # === Steps ===
+
+    def _replica_train_step(self, batch: dict, key: tf.Tensor) -> dict:
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        key = tf.stack([key[0], key[1] + tf.cast(replica, key.dtype)])
+        variables = {
+            name: [v.value for v in network_variables(self.model, name)]
+            for name in self.optimizers
+        }
+        with tf.GradientTape() as tape:
+            losses = stage_losses(self.model, self.stage, batch, key)
+            losses = {
+                name: tf.reduce_sum(values) / self.stage.batch_size
+                for name, values in losses.items()
+            }
+        # One pass back for all networks, whose optimizers have their own rates.
+        gradients = tape.gradient(losses["loss"], variables)
+        for network, optimizer in self.optimizers.items():
+            optimizer.apply(gradients[network])
+        return losses
+
+    def _distributed_train_step(self, batch: dict, key: tf.Tensor) -> dict:
+        losses = self.strategy.run(self._replica_train_step, args=(batch, key))
+        return {
+            name: self.strategy.reduce("SUM", value, axis=None)
+            for name, value in losses.items()
+        }
+
+    def _distributed_eval_step(self, batch: dict) -> dict:
+        counts = self.strategy.run(
+            lambda batch: stage_counts(self.model, self.stage, batch), args=(batch,)
+        )
+        return {
+            name: self.strategy.reduce("SUM", value, axis=None)
+            for name, value in counts.items()
+        }
+
+    # === Epochs ===
+
+    def fit(self, training: tf.data.Dataset, validation: tf.data.Dataset) -> dict:
+        """Trains from the last checkpoint to the last epoch; keeps the best epoch.
+
+        Args:
+            training: examples of a TFDS builder of this project.
+            validation: the same; chooses the epoch.
+
+        Returns:
+            the validation scores of the last epoch, `{}` if none was run.
+
+        Raises:
+            FloatingPointError: if the loss of a step is not finite.
+            ValueError: if there are fewer photos than a batch holds.
+        """
+        if self._steps(training) == 0:
+            raise ValueError(
+                f"Argument `training` must hold at least a batch of "
+                f"{self.stage.batch_size} photos. Received: "
+                f"{int(training.cardinality())} photos"
+            )
+        self.checkpoints.restore_or_initialize()
+        result = {}
+        for epoch in range(int(self.epoch), self.stage.epochs):
+            means = self._train_epoch(training, epoch)
+            result = self.evaluate(validation)
+            self._record(epoch, means, result, validation)
+            if self.judge(result) > float(self.best):
+                self.best.assign(self.judge(result))
+                self.model.save_weights(self.folder / "best.weights.h5")
+            self.epoch.assign_add(1)
+            self.checkpoints.save()
+        if (self.folder / "best.weights.h5").exists():
+            self.model.load_weights(self.folder / "best.weights.h5")
+        return result
+
+    def _steps(self, training: tf.data.Dataset) -> int:
+        examples = examples_per_epoch(training, self.stage.augmentation)
+        return examples // self.stage.batch_size
+
+    def _train_epoch(self, training: tf.data.Dataset, epoch: int) -> dict[str, float]:
+        stage = self.stage
+        steps = self._steps(training)
+        batches = self.training_batches(training, epoch)
+        sums: dict[str, float] = {}
+        with tqdm(
+            total=steps * stage.batch_size,
+            desc=f"{stage.name} {epoch + 1}/{stage.epochs}",
+            unit=" photos",
+            disable=not self.show,
+        ) as bar:
+            for index in range(steps):
+                batch = next(batches)
+                step = epoch * steps + index
+                for network, optimizer in self.optimizers.items():
+                    rate = stage.rate_at(network, step / steps)
+                    optimizer.learning_rate.assign(rate)
+                key = tf.constant([self.seed, step * 1024], tf.int64)
+                losses = {k: float(v) for k, v in self.train_step(batch, key).items()}
+                if not math.isfinite(losses["loss"]):
+                    raise FloatingPointError(
+                        f"The loss is {losses['loss']} at step {step} of stage "
+                        f"{stage.name} (epoch {epoch + 1}): {losses}. The checkpoint "
+                        f"in {self.folder} is from before this epoch."
+                    )
+                for name, value in losses.items():
+                    sums[name] = sums.get(name, 0.0) + value
+                bar.set_postfix(loss=f"{sums['loss'] / (index + 1):.4f}")
+                bar.update(stage.batch_size)
+        return {name: value / steps for name, value in sums.items()}
+
+    def training_batches(self, training: tf.data.Dataset, epoch: int) -> Iterator[dict]:
+        """Yields the distributed batches of an epoch."""
+        batches = training_batches(
+            training,
+            self.framing,
+            self.stage.augmentation,
+            self.stage.batch_size,
+            self.seed,
+            epoch,
+        )
+        return iter(self.strategy.experimental_distribute_dataset(batches))
+
+    def evaluate(self, dataset: tf.data.Dataset) -> dict[str, float]:
+        """Scores the model as its stage is judged; exact on any number of replicas."""
+        batch_size = self.stage.batch_size
+        batches = evaluation_batches(dataset, self.framing, batch_size)
+        steps = -(-int(dataset.cardinality()) // batch_size)
+        totals: dict = {}
+        iterator = iter(self.strategy.experimental_distribute_dataset(batches))
+        for _ in range(steps):
+            for name, value in self._eval_step(next(iterator)).items():
+                totals[name] = totals.get(name, 0) + value.numpy()
+        result = scores(totals["matrix"]) if "matrix" in totals else {}
+        if "distance" in totals:
+            result["center_error"] = float(totals["distance"] / totals["centers"])
+        return result
+
+    def judge(self, result: dict[str, float]) -> float:
+        """The number that chooses the epoch: higher is better."""
+        return result.get("overall", -result.get("center_error", 0.0))
+
+    # === Records ===
+
+    def _record(
+        self, epoch: int, means: dict, result: dict, validation: tf.data.Dataset
+    ) -> None:
+        rates = {n: self.stage.rate_at(n, epoch) for n in self.stage.trained_networks}
+        shown = ("overall", "overall_strict", "mean_f1", "center_error")
+        line = {"stage": self.stage.name, "epoch": epoch + 1, **means}
+        line.update({f"val_{k}": result[k] for k in shown if k in result})
+        with open(self.folder.parent / "history.jsonl", "a") as file:
+            file.write(json.dumps(line) + "\n")
+        if self.show:
+            numbers = {k: v for k, v in line.items() if isinstance(v, float)}
+            tqdm.write("  ".join(f"{k} {v:.4g}" for k, v in numbers.items()))
+        with self.writer.as_default(step=epoch + 1):
+            for name, value in {**means, **result}.items():
+                tf.summary.scalar(name, value)
+            for name, value in rates.items():
+                tf.summary.scalar(f"rate_{name}", value)
+            pictures = self._pictures(validation)
+            tf.summary.image("overlays", pictures, max_outputs=len(pictures))
+        self.writer.flush()
+
+    def _pictures(self, validation: tf.data.Dataset, count: int = 4) -> tf.Tensor:
+        batches = evaluation_batches(validation.take(count), self.framing, 1)
+        images = tf.concat([batch["image"] for batch in batches], axis=0)
+        masks = self.model(images)["mask"]
+        return overlay_batch(images.numpy(), masks.numpy())
+
+
+def run_stages(
+    model: StnIcnn,
+    stages: tuple[Stage, ...],
+    make_trainer: Callable[[StnIcnn, Stage], Trainer],
+    training: tf.data.Dataset,
+    validation: tf.data.Dataset,
+) -> None:
+    """Trains stage after stage, each from the best epoch of the one before."""
+    for stage in stages:
+        if stage.epochs:
+            make_trainer(model, stage).fit(training, validation)
