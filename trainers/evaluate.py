@@ -13,7 +13,6 @@ import tensorflow as tf
 from absl import app, flags
 
 from stn_icnn_tf.class_sets import CLASS_NAMES
-from stn_icnn_tf.data.augment import warp
 from stn_icnn_tf.inference.fused import PRECISIONS, FusedModel
 from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix
 from stn_icnn_tf.models.pipeline import Pipeline
@@ -89,7 +88,7 @@ def evaluate(
         outputs = model.parse(photo[None], cropper=windows)
         height, width = tf.shape(photo)[0], tf.shape(photo)[1]
         coarse = upscale_coarse(
-            outputs["coarse_scores"], (height, width), model.framing, model.label_shift
+            outputs["coarse_scores"], (height, width), model.framing
         )
         return outputs["mask"], tf.cast(tf.argmax(coarse, axis=-1), tf.uint8)
 
@@ -113,26 +112,18 @@ def upscale_coarse(
     scores: tf.Tensor,
     size: tuple[tf.Tensor, tf.Tensor],
     framing: str,
-    label_shift: float = 0.0,
 ) -> tf.Tensor:
     """Brings coarse scores to the photo's size: the inverse of the framing.
 
     Args:
         scores: float32 `(batch, coarse_size, coarse_size, 9)`.
         size: `(height, width)` of the photo in pixels.
-        framing: of the model, as `label_shift`.
-        label_shift: see `StnIcnn`.
+        framing: of the model.
 
     Returns:
         float32 `(batch, height, width, 9)`.
     """
     height, width = size
-    if label_shift:
-        x = label_shift * scores.shape[2]
-        shift = tf.constant([[1.0, 0.0, -x], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-        scores = tf.map_fn(
-            lambda planes: warp(planes, shift, scores.shape[1:3]), scores
-        )
     if framing == "stretch":
         return tf.image.resize(scores, (height, width))
     side = tf.maximum(height, width)

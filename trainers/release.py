@@ -10,12 +10,7 @@ import numpy as np
 from absl import app, flags
 
 from stn_icnn_tf.models.stn_icnn import StnIcnn
-from stn_icnn_tf.pretrained import (
-    differing_arguments,
-    load_model,
-    save_compact,
-    with_arguments,
-)
+from stn_icnn_tf.pretrained import differing_arguments, load_model, save_compact
 from trainers.common.flags import refuse_arguments, usage_errors
 
 FLAGS = flags.FLAGS
@@ -25,9 +20,6 @@ def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     flags.DEFINE_multi_string(
         "model", None, "Run folder, .keras file, or shipped model; may be repeated."
-    )
-    flags.DEFINE_float(
-        "label_shift", None, "The model's label_shift; none: as it is.", -0.1, 0.1
     )
     flags.DEFINE_string("output", None, "The .keras file to write.")
 
@@ -62,8 +54,6 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         models = [load_model(model) for model in FLAGS.model]
         model = mean_model(models)
-        if FLAGS.label_shift is not None:
-            model = with_arguments(model, label_shift=FLAGS.label_shift)
         save_compact(model, FLAGS.output)
     print(f"Model: {FLAGS.output}")
 

@@ -27,13 +27,11 @@ class Framing:
         framing: `"letterbox"` or `"stretch"`.
         coarse_size: side of the coarse image in pixels.
         canvas_size: side of the source in pixels.
-        label_shift: see `StnIcnn`; labels are framed where what they mark lies.
     """
 
     framing: str
     coarse_size: int
     canvas_size: int
-    label_shift: float = 0.0
 
 
 def _letterbox_matrix(height: tf.Tensor, width: tf.Tensor, canvas: int) -> tf.Tensor:
@@ -105,18 +103,15 @@ def frame_example(
     if framing.framing == "letterbox":
         size = (canvas, canvas)
         to_photo = _letterbox_matrix(height, width, canvas)
-        source_width = tf.maximum(height, width)
     else:
         size = (height, width)
         to_photo = tf.eye(3)
-        source_width = width
         tf.debugging.assert_less_equal(
             tf.maximum(height, width),
             canvas,
             message="A photo is larger than the canvas: raise `canvas_size`, or use "
             "letterbox framing.",
         )
-    shift_x = framing.label_shift * tf.cast(source_width, tf.float32)
     mirrored = tf.constant(False)
     if augmentation is not None:
         matrix, mirrored = random_warp(augmentation, size, seed)
@@ -129,8 +124,7 @@ def frame_example(
     half = 0.5 * ratio - 0.5
     to_image = tf.stack([[ratio, 0.0, half], [0.0, ratio, half], [0.0, 0.0, 1.0]])
     image = warp(tf.cast(image, tf.float32), to_image @ to_photo, size)
-    to_label = to_photo + shift_x * tf.constant([[0.0, 0, 1], [0, 0, 0], [0, 0, 0]])
-    mask = warp(mask[..., None], to_label, size, "nearest")
+    mask = warp(mask[..., None], to_photo, size, "nearest")
     mask = tf.cond(mirrored, lambda: mirror_mask(mask), lambda: mask)
     if augmentation is not None:
         image = random_pixels(augmentation, image, seed)

@@ -42,7 +42,6 @@ class FusedModel(Pipeline):
         self.coarse_size = model.coarse_size
         self.patch_size = model.patch_size
         self.canvas_size = model.canvas_size
-        self.label_shift = model.label_shift
         self.mean_crop, self.scale_range = model.mean_crop, model.scale_range
         coarse, patch = (model.coarse_size,) * 2, (model.patch_size,) * 2
         self.coarse = FoldedIcnn(model.coarse, coarse, precision, blocks)

@@ -24,7 +24,7 @@ class FramedPhotos(NamedTuple):
         coarse_image: float `(batch, coarse_size, coarse_size, 3)`, 0..255.
         source: float `(batch, source height, source width, 3)`, 0..255.
         source_frame: float `(1, 1, 2, 3)`, coarse -> source.
-        photo_frame: float `(1, 1, 2, 3)`, coarse -> photo, `label_shift` included.
+        photo_frame: float `(1, 1, 2, 3)`, coarse -> photo.
     """
 
     coarse_image: Tensor
@@ -54,10 +54,8 @@ class Pipeline:
     ones. Whoever inherits sets the sizes `coarse_size`, `patch_size`,
     `canvas_size`, the rules `framing` and `window`, `mean_crop` and `scale_range`
     of the windows, and the callables `coarse`, `localization`, `crop`, `part_nets`
-    (by name) and `paste_back`; where labels are shifted, `label_shift`.
+    (by name) and `paste_back`.
     """
-
-    label_shift = 0.0
 
     def resize(self, images: Tensor, size: tuple[int, int]) -> Tensor:
         """Resizes float `(batch, height, width, channels)`, antialiased."""
@@ -90,14 +88,14 @@ class Pipeline:
             coarse = self.resize(photos, coarse_size)
             whole = (height, width), (0, 0), (height, width)
             return FramedPhotos(
-                coarse, photos, self._frame(*whole), self._label_frame(*whole)
+                coarse, photos, self._frame(*whole), self._frame(*whole)
             )
         if isinstance(height, int) and isinstance(width, int):
             side = max(height, width)  # Known to `jax.jit`, as sizes must be.
         else:
             side = ops.maximum(height, width)
         padding = (side - height) // 2, (side - width) // 2
-        photo_frame = self._label_frame(
+        photo_frame = self._frame(
             (side, side), (-padding[0], -padding[1]), (height, width)
         )
         canvas_size = (self.canvas_size, self.canvas_size)
@@ -113,12 +111,6 @@ class Pipeline:
     def _frame(self, content: tuple, offset: tuple, size: tuple) -> Tensor:
         """Maps the coarse frame to a content, see `frame_theta`; `(1, 1, 2, 3)`."""
         return frame_theta(self.coarse_size, content, offset, size)[None, None]
-
-    def _label_frame(self, content: tuple, offset: tuple, size: tuple) -> Tensor:
-        """Maps the coarse frame to where the labels of a content lie, see `_frame`."""
-        top, left = (ops.cast(number, "float32") for number in offset)
-        shift = self.label_shift * ops.cast(content[1], "float32")
-        return self._frame(content, (top, left + shift), size)
 
     def coarse_scores(self, coarse_image: Tensor, training: bool = False) -> Tensor:
         """Labels the coarse image: eq. 1. Pixels 0..255 in, logits out."""

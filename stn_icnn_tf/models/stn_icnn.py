@@ -24,16 +24,15 @@ FRAMINGS = ("stretch", "letterbox")
 _WIDE_FILTERS = (12, 24, 36, 48)
 
 # Arguments of named models. `paper` is the published setting for HELEN. `celebamask_hq`
-# and `helen` are those of the shipped models, which have wider part nets: the first has
-# that data set's mean face; the labels of the second lie two thirds of a pixel to the
-# right of the faces (`benchmarks.label_shift`).
+# and `helen` are those of the shipped models, which have wider part nets; the first has
+# that data set's mean face.
 MODEL_PRESETS = {
     "default": {},
     "celebamask_hq": {
         "mean_crop": CELEBAMASK_HQ_CROP,
         "part_filters": _WIDE_FILTERS,
     },
-    "helen": {"label_shift": 0.0014, "part_filters": _WIDE_FILTERS},
+    "helen": {"part_filters": _WIDE_FILTERS},
     "paper": {
         "framing": "stretch",
         "window": "fixed",
@@ -77,9 +76,6 @@ class StnIcnn(Pipeline, keras.Model):
         part_filters: channels of each row of the part nets.
         localization_filters: channels of each pair of convs of the localizer.
         activation: see `InterlinkedCNN`.
-        label_shift: how far labels lie to the right of what they mark, as a part of
-            the width of the source; the mask is pasted that far to the right. Nets
-            that see photos and patches mirrored cannot learn it.
         dtype: `"float32"` or `"mixed_bfloat16"`: policy of the three networks;
             all geometry is float32.
 
@@ -117,7 +113,6 @@ class StnIcnn(Pipeline, keras.Model):
         part_filters: tuple[int, ...] = (8, 16, 24, 32),
         localization_filters: tuple[int, ...] = (16, 32, 64, 64),
         activation: str = "relu",
-        label_shift: float = 0.0,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -130,14 +125,8 @@ class StnIcnn(Pipeline, keras.Model):
                 "Argument `canvas_size` must be at least `coarse_size`. Received: "
                 f"canvas_size={canvas_size}, coarse_size={coarse_size}"
             )
-        if not -0.1 < label_shift < 0.1:
-            raise ValueError(
-                "Argument `label_shift` must lie between -0.1 and 0.1, a part of the "
-                f"width. Received: label_shift={label_shift}"
-            )
         self.coarse_size = coarse_size
         self.patch_size = patch_size
-        self.label_shift = label_shift
         self.canvas_size = canvas_size
         self.scale_range = scale_range
         self.coarse_filters = tuple(coarse_filters)
@@ -208,7 +197,6 @@ class StnIcnn(Pipeline, keras.Model):
             part_filters=list(self.part_filters),
             localization_filters=list(self.localization_filters),
             activation=self.activation,
-            label_shift=self.label_shift,
             dtype=self.dtype_policy.name,
         )
         return config

@@ -188,7 +188,7 @@ def test_evaluate_parses_with_the_cropper_of_the_photos_label(monkeypatch):
         return lambda scores, framed: mask
 
     class Echo:
-        framing, label_shift = "stretch", 0.0
+        framing = "stretch"
 
         def parse(self, photo, cropper):
             mask = cropper(None, None)

@@ -131,7 +131,7 @@ def test_evaluating_labels_against_themselves_scores_one():
     }
 
     class Oracle:
-        framing, label_shift = "stretch", 0.0
+        framing = "stretch"
 
         learned_windows = None
 

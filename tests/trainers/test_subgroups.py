@@ -79,7 +79,7 @@ def test_ids_of_all_classes_become_ours_and_tell_glasses(monkeypatch):
     assert [table[NAMES.index(n)] for n in ("skin", "r_eye", "l_lip")] == [0, 3, 8]
 
     class Echo:
-        framing, label_shift = "stretch", 0.0
+        framing = "stretch"
 
         def parse(self, photo, cropper=None):
             mask = cropper(None, None)

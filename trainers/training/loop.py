@@ -75,9 +75,7 @@ class Trainer:
         if model.framing == "letterbox" and not stage.needs_patches:
             # No patch is cropped: a smaller canvas spares most of the input's work.
             canvas_size = min(canvas_size, 2 * model.coarse_size)
-        self.framing = Framing(
-            model.framing, model.coarse_size, canvas_size, model.label_shift
-        )
+        self.framing = Framing(model.framing, model.coarse_size, canvas_size)
         self.folder = pathlib.Path(run_dir) / stage.name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
