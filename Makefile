@@ -40,7 +40,7 @@ celebamask_hq: venv  ## Train, score and store it (DOWNLOADS=folder of the data)
 	$(TRAIN) --dataset=celeb_a_mask_hq --preset=celebamask_hq \
 		--schedule=celebamask_hq_cpu --run_dir=runs/celebamask_hq
 	$(BIN)/python -m trainers.evaluate --model=runs/celebamask_hq \
-		--dataset=celeb_a_mask_hq/all --manual_dir='$(DOWNLOADS)' --conditions
+		--dataset=celeb_a_mask_hq/all --manual_dir='$(DOWNLOADS)' --subgroups
 	$(BIN)/python -m trainers.release --model=runs/celebamask_hq \
 		--output=stn_icnn_tf/weights/celebamask_hq.keras
 
@@ -52,7 +52,7 @@ runs/helen_%/model.keras: | venv
 helen: $(SEEDS:%=runs/helen_%/model.keras)  ## The same of helen: the mean of three seeds.
 	$(BIN)/python -m trainers.release $(SEEDS:%=--model=runs/helen_%) \
 		--output=stn_icnn_tf/weights/helen.keras
-	$(BIN)/python -m trainers.evaluate --model=helen --dataset=helen --conditions
+	$(BIN)/python -m trainers.evaluate --model=helen --dataset=helen --subgroups
 
 test: venv  ## Run the tests.
 	$(BIN)/python -m pytest

@@ -175,7 +175,11 @@ def main(argv: list[str]) -> None:
         size = parse_size(FLAGS.size)
         model = load_model(FLAGS.model)
         dataset = load_photos(
-            FLAGS.dataset, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir
+            FLAGS.dataset,
+            FLAGS.split,
+            model.class_set,
+            FLAGS.data_dir,
+            FLAGS.manual_dir,
         )
         files = {
             name: FORMS[name][0](model, output, size, FLAGS.calibration)

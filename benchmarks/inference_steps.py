@@ -1,18 +1,18 @@
-"""What did each rewriting of the inference form gain?
+"""What did each rewriting of the fused model gain?
 
 python -m benchmarks.inference_steps --model=runs/helen --output=steps.json
 """
 
+import functools
 import pathlib
 
 import tensorflow as tf
 from absl import app, flags
-from keras import ops
 
-from stn_icnn_tf.geometry.paste_back import paste_back
 from stn_icnn_tf.inference.folded import FoldedIcnn
 from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.layers.learned_crop import LearnedCrop
+from stn_icnn_tf.models.pipeline import Pipeline
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
 from trainers.common.charts import save_record
@@ -44,10 +44,7 @@ def make_steps(model: StnIcnn) -> dict[str, object]:
             },
         }
 
-    keras_paste = {
-        "paste_back": paste_back,
-        "probabilities": lambda scores: ops.softmax(scores, axis=-1),
-    }
+    keras_paste = {"paste_back": functools.partial(Pipeline.paste_back, model)}
     keras_crop = {"crop": LearnedCrop(model.patch_size)}
     # What each step still does the Keras model's way.
     changes = {

@@ -70,7 +70,11 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         model = FusedModel(load_model(FLAGS.model))
         dataset = load_photos(
-            FLAGS.dataset, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir
+            FLAGS.dataset,
+            FLAGS.split,
+            model.class_set,
+            FLAGS.data_dir,
+            FLAGS.manual_dir,
         )
     reaches = tuple(FLAGS.reach)
 

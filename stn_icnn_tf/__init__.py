@@ -1,43 +1,53 @@
 """STN-iCNN: end-to-end face parsing for Keras 3.
 
-Importing the package registers every layer, so that `keras.saving.load_model`
-reads a saved `.keras` file.
+Names are imported when they are used, so that what needs no TensorFlow, such as the
+client of a served model, does not wait for it. Touching one that is Keras's, or
+importing this package after Keras, registers every layer, so that
+`keras.saving.load_model` reads a saved `.keras` file.
 """
 
-from stn_icnn_tf.class_sets import CLASS_NAMES, PALETTE, PART_NAMES
-from stn_icnn_tf.geometry.affine import (
-    affine_grid,
-    compose_theta,
-    frame_theta,
-    grid_sample,
-    invert_theta,
-    theta_from_centers,
-)
-from stn_icnn_tf.geometry.paste_back import paste_back
-from stn_icnn_tf.layers.icnn import InterlinkedCNN
-from stn_icnn_tf.layers.learned_crop import LearnedCrop
-from stn_icnn_tf.layers.localization import LocalizationNetwork
-from stn_icnn_tf.metrics import FaceParsingScores
-from stn_icnn_tf.models.stn_icnn import StnIcnn
-from stn_icnn_tf.pretrained import load_model
+import importlib
+import sys
+from typing import Any
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "CLASS_NAMES",
-    "PALETTE",
-    "PART_NAMES",
-    "FaceParsingScores",
-    "InterlinkedCNN",
-    "LearnedCrop",
-    "LocalizationNetwork",
-    "StnIcnn",
-    "affine_grid",
-    "compose_theta",
-    "frame_theta",
-    "grid_sample",
-    "invert_theta",
-    "load_model",
-    "paste_back",
-    "theta_from_centers",
-]
+# Public name -> module that holds it.
+_MODULES = {
+    "CLASS_SETS": "class_sets",
+    "EIGHT_PARTS": "class_sets",
+    "ClassSet": "class_sets",
+    "FaceParsingScores": "metrics",
+    "InterlinkedCNN": "layers.icnn",
+    "LearnedCrop": "layers.learned_crop",
+    "LocalizationNetwork": "layers.localization",
+    "Part": "class_sets",
+    "StnIcnn": "models.stn_icnn",
+    "affine_grid": "geometry.affine",
+    "compose_theta": "geometry.affine",
+    "frame_theta": "geometry.affine",
+    "grid_sample": "geometry.affine",
+    "invert_theta": "geometry.affine",
+    "load_model": "pretrained",
+    "paste_back": "geometry.paste_back",
+    "theta_from_centers": "geometry.affine",
+}
+
+__all__ = sorted(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if "keras" in sys.modules:
+    importlib.import_module(f"{__name__}.models.stn_icnn")
+    importlib.import_module(f"{__name__}.metrics")

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras import ops
 
-from stn_icnn_tf.class_sets import PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 
 Tensor = Any
 
@@ -78,21 +78,22 @@ def dice_loss(target: Tensor, logits: Tensor) -> Tensor:
 PART_LOSSES = {"softmax": cross_entropy, "binary": binary_cross_entropy}
 
 
-def part_targets(foreground: Tensor) -> list[Tensor]:
+def part_targets(foreground: Tensor, class_set: ClassSet = EIGHT_PARTS) -> list[Tensor]:
     """Splits patches of one-hot labels into the target of each part.
 
     Args:
-        foreground: float `(batch, parts, patch, patch, 8)`: classes 1..8,
-            sampled bilinearly, so that a window's move has a gradient here too;
-            zero outside the photo.
+        foreground: float `(batch, parts, patch, patch, classes - 1)`: all classes but
+            background, sampled bilinearly, so that a window's move has a gradient
+            here too; zero outside the photo.
+        class_set: says which classes a part has.
 
     Returns:
         one float `(batch, patch, patch, 1 + classes)` a part, background first.
     """
     targets = []
-    for index, part in enumerate(PARTS):
-        first, last = part.classes[0] - 1, part.classes[-1]
-        classes = foreground[:, index, :, :, first:last]
+    for index, part in enumerate(class_set.parts):
+        planes = [foreground[:, index, :, :, k - 1] for k in part.classes]
+        classes = ops.stack(planes, axis=-1)
         background = 1.0 - ops.sum(classes, axis=-1, keepdims=True)
         targets.append(ops.concatenate([background, classes], axis=-1))
     return targets

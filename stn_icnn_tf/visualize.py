@@ -5,24 +5,30 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image, ImageDraw
 
-from stn_icnn_tf.class_sets import NUM_PARTS, PALETTE, PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.geometry import windows
 
 
-def palette_image(mask: np.ndarray) -> Image.Image:
+def palette_image(mask: np.ndarray, class_set: ClassSet = EIGHT_PARTS) -> Image.Image:
     """Turns a mask, uint8 `(height, width)`, into an 8-bit index picture."""
     picture = Image.fromarray(np.asarray(mask, "uint8"), mode="P")
-    picture.putpalette([value for color in PALETTE for value in color])
+    picture.putpalette([value for color in class_set.palette for value in color])
     return picture
 
 
-def overlay(image: np.ndarray, mask: np.ndarray, opacity: float = 0.35) -> np.ndarray:
+def overlay(
+    image: np.ndarray,
+    mask: np.ndarray,
+    opacity: float = 0.35,
+    class_set: ClassSet = EIGHT_PARTS,
+) -> np.ndarray:
     """Tints each part of a photo in its colour and outlines it.
 
     Args:
         image: uint8 `(height, width, 3)`.
         mask: uint8 `(height, width)`, class ids.
         opacity: of the tint, 0..1.
+        class_set: has the colours.
 
     Returns:
         uint8 `(height, width, 3)`.
@@ -35,7 +41,8 @@ def overlay(image: np.ndarray, mask: np.ndarray, opacity: float = 0.35) -> np.nd
             "Arguments `image` and `mask` must have one size. Received: "
             f"image.shape={image.shape}, mask.shape={mask.shape}"
         )
-    colors = np.asarray(PALETTE, "float32")[mask]
+    palette = np.asarray(class_set.palette, "float32")
+    colors = palette[mask]
     tinted = image * (1.0 - opacity) + colors * opacity
     # An outline pixel has a neighbour, to its left or above, of another class.
     edge = np.zeros(mask.shape, bool)
@@ -45,15 +52,18 @@ def overlay(image: np.ndarray, mask: np.ndarray, opacity: float = 0.35) -> np.nd
         edge[:-1] |= edge[1:]
         edge[:, :-1] |= edge[:, 1:]
     outline = np.where(mask > 0, mask, np.roll(np.roll(mask, 1, 0), 1, 1))
-    outline_colors = np.asarray(PALETTE, "float32")[outline]
+    outline_colors = palette[outline]
     result = np.where((mask > 0)[..., None], tinted, image.astype("float32"))
     result = np.where(edge[..., None], outline_colors, result)
     return np.clip(np.round(result), 0, 255).astype("uint8")
 
 
-def overlay_batch(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+def overlay_batch(
+    images: np.ndarray, masks: np.ndarray, class_set: ClassSet = EIGHT_PARTS
+) -> np.ndarray:
     """Overlays a batch: uint8 `(batch, height, width, 3)`."""
-    return np.stack([overlay(i, m) for i, m in zip(images, masks, strict=True)])
+    pairs = zip(images, masks, strict=True)
+    return np.stack([overlay(*pair, class_set=class_set) for pair in pairs])
 
 
 def window_boxes(theta: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -72,25 +82,28 @@ def window_boxes(theta: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def outline_windows(
     image: np.ndarray,
     boxes: np.ndarray,
-    parts: Iterable[int] = range(NUM_PARTS),
+    parts: Iterable[int] | None = None,
     width: int = 1,
+    class_set: ClassSet = EIGHT_PARTS,
 ) -> np.ndarray:
     """Draws the windows of some parts, each in the colour of its first class.
 
     Args:
         image: uint8 `(height, width, 3)`.
         boxes: float `(parts, 4)`, see `window_boxes`.
-        parts: indices of the parts whose windows are drawn.
+        parts: indices of the parts whose windows are drawn; None: all.
         width: of the lines, in pixels.
+        class_set: has the parts and their colours.
 
     Returns:
         uint8 `(height, width, 3)`.
     """
     picture = Image.fromarray(image)
     draw = ImageDraw.Draw(picture)
-    for part in parts:
+    for part in range(class_set.num_parts) if parts is None else parts:
         box = [round(position) for position in boxes[part].tolist()]
-        draw.rectangle(box, outline=PALETTE[PARTS[part].classes[0]], width=width)
+        color = class_set.palette[class_set.parts[part].classes[0]]
+        draw.rectangle(box, outline=color, width=width)
     return np.asarray(picture)
 
 

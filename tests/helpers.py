@@ -39,7 +39,7 @@ def small_model(**kwargs):
 
 
 def framing_of(model):
-    return Framing(model.framing, model.coarse_size, model.canvas_size)
+    return Framing.of(model)
 
 
 def faces(count, side=96, seed=0):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import NUM_CLASSES
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix, scores
 from tests.helpers import mirrored
 
@@ -47,7 +47,7 @@ def test_eye_called_nose_separates_overall_from_strict():
 
 def test_batch_size_and_order_do_not_matter():
     rng = np.random.default_rng(0)
-    labels, masks = rng.integers(0, NUM_CLASSES, (2, 12, 16, 16))
+    labels, masks = rng.integers(0, EIGHT_PARTS.num_classes, (2, 12, 16, 16))
     whole = FaceParsingScores()
     whole.update_state(labels, masks)
     pieces = FaceParsingScores()
@@ -71,7 +71,7 @@ def test_counts_are_exact_beyond_float32():
 def test_two_replicas_count_as_one():
     strategy = mirrored(["CPU:0", "CPU:1"])
     rng = np.random.default_rng(0)
-    labels, masks = rng.integers(0, NUM_CLASSES, (2, 4, 8, 8))
+    labels, masks = rng.integers(0, EIGHT_PARTS.num_classes, (2, 4, 8, 8))
     with strategy.scope():
         metric = FaceParsingScores()
     dataset = tf.data.Dataset.from_tensor_slices((labels, masks)).batch(4)

@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from stn_icnn_tf.class_sets import PARTS
 from stn_icnn_tf.inference.fused import PRECISIONS, FusedModel
 from stn_icnn_tf.layers.icnn import InterlinkedCNN
 from stn_icnn_tf.models.stn_icnn import StnIcnn
@@ -60,7 +59,7 @@ def multiply_adds(model: StnIcnn) -> int:
     """Counts the multiply-adds that the networks of a model spend on a face."""
     count = icnn_multiply_adds(model.coarse, model.coarse_size)
     for name, net in model.part_nets.items():
-        parts = sum(part.net == name for part in PARTS)
+        parts = sum(part.net == name for part in model.class_set.parts)
         count += parts * icnn_multiply_adds(net, model.patch_size)
     side = model.coarse_size
     for pair in model.localization.convs:
@@ -72,7 +71,7 @@ def multiply_adds(model: StnIcnn) -> int:
 def time_forms(
     model: StnIcnn, batch: int, size: int, runs: int, jit_compile: bool = False
 ) -> dict[str, Timing]:
-    """Times the Keras model, its inference forms and the ceilings in one run.
+    """Times the Keras model, its fused forms and the ceilings in one run.
 
     Args:
         model: the model.

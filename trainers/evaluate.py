@@ -12,18 +12,22 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from stn_icnn_tf.class_sets import CLASS_NAMES
 from stn_icnn_tf.inference.fused import PRECISIONS, FusedModel
 from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix
 from stn_icnn_tf.models.pipeline import Pipeline
 from stn_icnn_tf.pretrained import load_model
-from trainers.common.data import decoded_photos, label_names, load_builder, load_split
+from trainers.common.data import (
+    class_table,
+    decoded_photos,
+    label_names,
+    load_builder,
+    load_split,
+)
 from trainers.common.flags import define_scoring_flags, refuse_arguments, usage_errors
 from trainers.evaluation.croppers import CROPPERS, make_cropper
 from trainers.evaluation.subgroups import (
     GLASSES,
     SubgroupScores,
-    class_table,
     format_subgroups,
 )
 from trainers.evaluation.tables import FORMATS, format_table, score_tables
@@ -39,10 +43,10 @@ def define_flags() -> None:
         "form",
         "keras",
         ("keras", *PRECISIONS),
-        "The Keras model, or the inference form in a precision: what export writes.",
+        "The Keras model, or the fused model in a precision: what export writes.",
     )
     flags.DEFINE_bool(
-        "conditions",
+        "subgroups",
         False,
         "Score groups of photos, too: size of the face, mouth, head roll; and glasses, "
         "which celeb_a_mask_hq/all tells.",
@@ -59,17 +63,19 @@ def evaluate(
     model: Pipeline,
     dataset: tf.data.Dataset,
     cropper: str = "learned",
-    class_names: tuple[str, ...] = CLASS_NAMES,
+    table: np.ndarray | None = None,
     groups: SubgroupScores | None = None,
+    glasses_id: int | None = None,
 ) -> dict[str, dict[str, float]]:
     """Scores the pasted masks, and the coarse net alone, photo by photo.
 
     Args:
-        model: the model, or its inference form.
+        model: the model, or its fused form.
         dataset: examples of a TFDS builder of this project.
         cropper: one of `croppers.CROPPERS`.
-        class_names: of the ids in the data set's labels.
+        table: class id of each id in the labels, see `class_table`; None: the same.
         groups: gets the confusion matrix of each photo.
+        glasses_id: id of glasses in the labels; None: they do not tell.
 
     Returns:
         the scores of `metrics.scores`, under `stn_icnn` and under `coarse`: the
@@ -87,49 +93,26 @@ def evaluate(
         windows = make_cropper(model, cropper, mask[None, ..., 0])
         outputs = model.parse(photo[None], cropper=windows)
         height, width = tf.shape(photo)[0], tf.shape(photo)[1]
-        coarse = upscale_coarse(
-            outputs["coarse_scores"], (height, width), model.framing
-        )
+        frame = model.photo_frame((height, width))
+        coarse = model.enlarge_scores(outputs["coarse_scores"], frame, (height, width))
         return outputs["mask"], tf.cast(tf.argmax(coarse, axis=-1), tf.uint8)
 
-    metrics = {"stn_icnn": FaceParsingScores(), "coarse": FaceParsingScores()}
-    table = class_table(class_names)
+    class_set = model.class_set
+    metrics = {name: FaceParsingScores(class_set) for name in ("stn_icnn", "coarse")}
     for example in decoded_photos(dataset):
         label, glasses = example["segmentation_mask"].numpy(), None
+        if glasses_id is not None:
+            glasses = label[..., 0] == glasses_id
         if table is not None:
-            glasses = label[..., 0] == class_names.index(GLASSES)
             label = table[label]
         mask, coarse = parse(example["image"], label)
         metrics["stn_icnn"].update_state(label[..., 0], mask[0])
         metrics["coarse"].update_state(label[..., 0], coarse[0])
         if groups is not None:
-            matrix = np.asarray(confusion_matrix(label[..., 0], mask[0]))
+            count = class_set.num_classes
+            matrix = np.asarray(confusion_matrix(label[..., 0], mask[0], count))
             groups.update(matrix, label[..., 0], glasses)
     return {name: metric.result() for name, metric in metrics.items()}
-
-
-def upscale_coarse(
-    scores: tf.Tensor,
-    size: tuple[tf.Tensor, tf.Tensor],
-    framing: str,
-) -> tf.Tensor:
-    """Brings coarse scores to the photo's size: the inverse of the framing.
-
-    Args:
-        scores: float32 `(batch, coarse_size, coarse_size, 9)`.
-        size: `(height, width)` of the photo in pixels.
-        framing: of the model.
-
-    Returns:
-        float32 `(batch, height, width, 9)`.
-    """
-    height, width = size
-    if framing == "stretch":
-        return tf.image.resize(scores, (height, width))
-    side = tf.maximum(height, width)
-    scores = tf.image.resize(scores, (side, side))
-    top, left = (side - height) // 2, (side - width) // 2
-    return scores[:, top : top + height, left : left + width]
 
 
 def write_tables() -> None:
@@ -157,11 +140,12 @@ def main(argv: list[str]) -> None:
         dataset = load_split(builder, FLAGS.split)
     if FLAGS.form != "keras":
         model = FusedModel(model, FLAGS.form)
-    groups = SubgroupScores() if FLAGS.conditions else None
-    names = label_names(builder)
-    results = evaluate(model, dataset, FLAGS.cropper, names, groups)
+    groups = SubgroupScores(model.class_set) if FLAGS.subgroups else None
+    names, table = label_names(builder), class_table(builder, model.class_set)
+    glasses_id = names.index(GLASSES) if GLASSES in names else None
+    results = evaluate(model, dataset, FLAGS.cropper, table, groups, glasses_id)
     print(f"Cropper: {FLAGS.cropper}")
-    print(format_table(results))
+    print(format_table(results, model.class_set))
     if groups is not None:
         print(f"\n{format_subgroups(groups.result())}")
     target = FLAGS.json
@@ -183,7 +167,7 @@ def main(argv: list[str]) -> None:
                 "cropper": FLAGS.cropper,
                 "form": FLAGS.form,
                 "scores": results,
-                "conditions": groups.result() if groups is not None else None,
+                "subgroups": groups.result() if groups is not None else None,
             },
             file,
             indent=1,

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from stn_icnn_tf.class_sets import NUM_PARTS, PART_NAMES
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.geometry.windows import part_centers
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
@@ -45,7 +45,7 @@ def define_flags() -> None:
     flags.DEFINE_string("output", None, "Folder for the numbers and the picture.")
     flags.DEFINE_integer("limit", None, "Photos, from the first; default: all.", 1)
     flags.DEFINE_enum("fill", "skin", FILLS, "What covers a part.")
-    flags.DEFINE_integer("max_covered", 2, "Most parts covered a photo.", 1, NUM_PARTS)
+    flags.DEFINE_integer("max_covered", 2, "Most parts covered a photo.", 1)
     flags.DEFINE_integer("seed", 0, "Of which parts are covered, and of noise.", 0)
 
 
@@ -73,7 +73,7 @@ class Measure:
 
 
 def window_errors(
-    boxes: np.ndarray, mask: np.ndarray
+    boxes: np.ndarray, mask: np.ndarray, class_set: ClassSet = EIGHT_PARTS
 ) -> list[tuple[float, float, bool] | None]:
     """Measures how far windows are off their parts.
 
@@ -81,23 +81,24 @@ def window_errors(
         boxes: float `(parts, 4)`, windows in photo pixels, see
             `visualize.window_boxes`.
         mask: integer `(height, width)`, the label.
+        class_set: has the parts.
 
     Returns:
         `offset`, `face_offset` and `held` of each part, see `Measure`; None for a
         part that the label lacks.
     """
-    centers = np.asarray(part_centers(mask)[0])
+    centers = np.asarray(part_centers(mask, class_set)[0])
     ys, xs = np.nonzero(mask)
     face = max(np.ptp(xs), np.ptp(ys)) + 1 if len(xs) else 1
     errors = []
-    for part in range(NUM_PARTS):
+    for part, box, center in zip(class_set.parts, boxes, centers, strict=True):
         whole = part_box(mask, part)
         if whole is None:
             errors.append(None)
             continue
-        left, top, right, bottom = boxes[part]
+        left, top, right, bottom = box
         middle = (left + right) / 2.0, (top + bottom) / 2.0
-        distance = float(np.hypot(*(middle - centers[part])))
+        distance = float(np.hypot(*(middle - center)))
         held = (
             left <= whole[0] + _TOLERANCE
             and top <= whole[1] + _TOLERANCE
@@ -118,7 +119,7 @@ def compare_croppers(
     Args:
         model: the model.
         dataset: examples of a TFDS builder of this project.
-        fill: see `covering.cover_parts`.
+        fill: see `occlusion.cover_parts`.
         max_covered: most parts covered a photo.
         seed: of the choice of parts and of noise; photo by photo, so that a photo
             is covered alike whatever `limit` is.
@@ -128,6 +129,7 @@ def compare_croppers(
         three a photo: the covered photo, then with each cropper's windows, those
         of covered parts in thick lines.
     """
+    class_set = model.class_set
 
     @tf.function(
         input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)], autograph=False
@@ -136,32 +138,36 @@ def compare_croppers(
         framed = model.frame_photos(photo[None])
         scores = model.coarse_scores(framed.coarse_image)
         thetas = [make_cropper(model, name)(scores, framed) for name in COMPARED]
-        found = part_centers(tf.argmax(scores, axis=-1))[1][0]
+        found = part_centers(tf.argmax(scores, axis=-1), class_set)[1][0]
         return tf.concat([framed.to_photo(theta) for theta in thetas], 0), found
 
     measures, pictures = [], []
     for index, example in enumerate(decoded_photos(dataset)):
         mask = example["segmentation_mask"][..., 0].numpy()
         rng = np.random.default_rng((seed, index))
-        covered = choose_parts(mask, max_covered, rng)
-        photo, _ = cover_parts(example["image"].numpy(), mask, covered, fill, rng)
+        covered = choose_parts(mask, max_covered, rng, class_set)
+        photo = example["image"].numpy()
+        photo, _ = cover_parts(photo, mask, covered, fill, rng, class_set)
         thetas, found = (result.numpy() for result in find(photo))
         if index < SHOWN:
             pictures.append(photo)
         for cropper, theta in zip(COMPARED, thetas, strict=True):
             boxes = window_boxes(theta, mask.shape)
-            for part, error in enumerate(window_errors(boxes, mask)):
+            for part, error in enumerate(window_errors(boxes, mask, class_set)):
                 if error is not None:
                     hidden, seen = part in covered, bool(found[part])
                     measures.append(Measure(cropper, part, hidden, seen, *error))
             if index < SHOWN:
                 line = max(1, max(mask.shape) // 250)
-                picture = outline_windows(photo, boxes, width=line)
-                pictures.append(outline_windows(picture, boxes, covered, 3 * line))
+                picture = outline_windows(photo, boxes, None, line, class_set)
+                picture = outline_windows(picture, boxes, covered, 3 * line, class_set)
+                pictures.append(picture)
     return measures, pictures
 
 
-def summarize(measures: list[Measure]) -> dict[str, dict[str, dict[str, float]]]:
+def summarize(
+    measures: list[Measure], part_names: tuple[str, ...] = EIGHT_PARTS.part_names
+) -> dict[str, dict[str, dict[str, float]]]:
     """Means measures: of each part where it was covered, of all, and of the rest.
 
     Returns:
@@ -174,7 +180,7 @@ def summarize(measures: list[Measure]) -> dict[str, dict[str, dict[str, float]]]
         covered = [measure for measure in mine if measure.covered]
         rows = {
             name: [measure for measure in covered if measure.part == part]
-            for part, name in enumerate(PART_NAMES)
+            for part, name in enumerate(part_names)
         }
         rows["all_covered"] = covered
         rows["not_covered"] = [measure for measure in mine if not measure.covered]
@@ -216,12 +222,17 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         model = load_model(FLAGS.model)
         dataset = load_photos(
-            FLAGS.dataset, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir, FLAGS.limit
+            FLAGS.dataset,
+            FLAGS.split,
+            model.class_set,
+            FLAGS.data_dir,
+            FLAGS.manual_dir,
+            FLAGS.limit,
         )
     measures, pictures = compare_croppers(
         model, dataset, FLAGS.fill, FLAGS.max_covered, FLAGS.seed
     )
-    summary = summarize(measures)
+    summary = summarize(measures, model.class_set.part_names)
     print(f"Offsets of window centres, in pixels of a {CANVAS} x {CANVAS} canvas:")
     print(format_summary(summary))
     output = pathlib.Path(FLAGS.output)

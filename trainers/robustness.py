@@ -13,7 +13,6 @@ import tensorflow as tf
 from absl import app, flags
 from PIL import Image
 
-from stn_icnn_tf.class_sets import NUM_PARTS
 from stn_icnn_tf.inference.face_search import FaceSearch
 from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.metrics import FaceParsingScores
@@ -123,7 +122,8 @@ def measure(
         input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],
         autograph=False,
     )
-    metrics = {name: FaceParsingScores() for name in CHANGES}
+    class_set = model.class_set
+    metrics = {name: FaceParsingScores(class_set) for name in CHANGES}
     covered: list[tuple[bool, bool, float]] = []
     pictures = []
     for index, example in enumerate(decoded_photos(dataset)):
@@ -136,18 +136,18 @@ def measure(
             guess, thetas[name] = outputs["mask"].numpy(), outputs["theta"].numpy()
             metrics[name].update_state(label, guess)
             if index < SHOWN:
-                pictures.append(overlay(changed, guess))
+                pictures.append(overlay(changed, guess, class_set=class_set))
         rng = np.random.default_rng(index)
         before = window_boxes(thetas["as it is"], mask.shape)
-        whole = window_errors(before, mask)
-        for part in range(NUM_PARTS):
+        whole = window_errors(before, mask, class_set)
+        for part in range(class_set.num_parts):
             if whole[part] is None:
                 continue
-            hidden, _ = cover_parts(photo, mask, [part], "skin", rng)
+            hidden, _ = cover_parts(photo, mask, [part], "skin", rng, class_set)
             after = window_boxes(parse(hidden)["theta"].numpy(), mask.shape)
             move = (after[part] - before[part]).reshape(2, 2).mean(axis=0)
             side = before[part][2] - before[part][0]
-            held = window_errors(after, mask)[part][2]
+            held = window_errors(after, mask, class_set)[part][2]
             covered.append((held, whole[part][2], float(np.hypot(*move) / side)))
     scores = {}
     for name, metric in metrics.items():
@@ -189,7 +189,12 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         model = load_model(FLAGS.model)
         dataset = load_photos(
-            FLAGS.dataset, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir, FLAGS.limit
+            FLAGS.dataset,
+            FLAGS.split,
+            model.class_set,
+            FLAGS.data_dir,
+            FLAGS.manual_dir,
+            FLAGS.limit,
         )
     scores, windows, pictures = measure(model, dataset)
     print(format_report(scores, windows))

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from stn_icnn_tf.class_sets import NUM_CLASSES, PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.geometry.affine import theta_from_centers
 from stn_icnn_tf.geometry.windows import part_centers
 from stn_icnn_tf.layers.learned_crop import LearnedCrop
@@ -34,7 +34,7 @@ FLAGS = flags.FLAGS
 # How much the difference in figure 7 is brightened.
 GAIN = 4
 # The part that it shows: small, with sharp edges.
-SHOWN_PART = [part.name for part in PARTS].index("left_eye")
+SHOWN_PART = EIGHT_PARTS.part_names.index("left_eye")
 
 
 def define_flags() -> None:
@@ -108,7 +108,7 @@ def compare_crops(
     for example in decoded_photos(dataset):
         mask = example["segmentation_mask"].numpy()
         centers, present = (np.array(a) for a in part_centers(mask[..., 0]))
-        labels = np.eye(NUM_CLASSES, dtype="float32")[mask[..., 0]]
+        labels = np.eye(EIGHT_PARTS.num_classes, dtype="float32")[mask[..., 0]]
         both = np.concatenate([example["image"].numpy(), labels], axis=-1)
         middles = np.round(centers).astype(int)
         for size in patch_sizes:
@@ -178,7 +178,12 @@ def main(argv: list[str]) -> None:
             for name, run_dir in zip(run_names(FLAGS.run_dir), FLAGS.run_dir)
         }
         dataset = load_photos(
-            FLAGS.dataset, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir, FLAGS.limit
+            FLAGS.dataset,
+            FLAGS.split,
+            EIGHT_PARTS,
+            FLAGS.data_dir,
+            FLAGS.manual_dir,
+            FLAGS.limit,
         )
         figures = {"figure_6": draw_curves(runs)} if runs else {}
         new_figure(1.0, 1.0)  # Without matplotlib, fail before the work.

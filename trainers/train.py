@@ -14,11 +14,12 @@ import keras
 import tensorflow as tf
 from absl import app, flags, logging
 
-from stn_icnn_tf.models.stn_icnn import MODEL_PRESETS, StnIcnn
+from stn_icnn_tf.class_sets import CLASS_SETS
+from stn_icnn_tf.models.stn_icnn import MODEL_PRESETS, StnIcnn, preset_arguments
 from stn_icnn_tf.pretrained import differing_arguments, load_model, with_arguments
 from trainers.common.data import load_builder, load_split, refuse_other_classes
 from trainers.common.flags import define_dataset_flags, refuse_arguments, usage_errors
-from trainers.configs.overrides import model_arguments
+from trainers.configs.overrides import model_arguments, read_class_set
 from trainers.configs.schedules import SCHEDULES, choose_stages, get_schedule
 from trainers.configs.stages import STAGE_NAMES
 from trainers.training.loop import Trainer, run_stages
@@ -40,6 +41,12 @@ def define_flags() -> None:
         "set_model",
         [],
         "Override of the preset: FIELD=VALUE, e.g. patch_size=127; may be repeated.",
+    )
+    flags.DEFINE_string(
+        "class_set",
+        None,
+        f"Class set of the model: one of {tuple(CLASS_SETS)}, or a JSON file of what "
+        "ClassSet.get_config returns; none: the preset's.",
     )
     flags.DEFINE_string(
         "init_from", None, "Model to start from: run folder, .keras file, or shipped."
@@ -82,9 +89,12 @@ def main(argv: list[str]) -> None:
         stages = get_schedule(FLAGS.schedule, tuple(FLAGS.set))
         stages = choose_stages(stages, FLAGS.stage)
         arguments = model_arguments(tuple(FLAGS.set_model))
+        if FLAGS.class_set is not None:
+            arguments["class_set"] = read_class_set(FLAGS.class_set)
+        class_set = preset_arguments(FLAGS.preset, **arguments)["class_set"]
         start = load_model(FLAGS.init_from) if FLAGS.init_from else None
         builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
-        refuse_other_classes(builder)
+        refuse_other_classes(builder, class_set)
         training = load_split(builder, FLAGS.train_split)
         validation = load_split(builder, FLAGS.validation_split)
     run_dir = pathlib.Path(FLAGS.run_dir)

@@ -5,7 +5,7 @@ import math
 
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import MIRRORED_CLASSES
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 
 # The paper's operations, in the order of `chosen_operations`.
 OPERATIONS = ("rotation", "shift", "scale", "noise")
@@ -241,9 +241,10 @@ def warp(
     return warped[0]
 
 
-def mirror_mask(mask: tf.Tensor) -> tf.Tensor:
+def mirror_mask(mask: tf.Tensor, class_set: ClassSet = EIGHT_PARTS) -> tf.Tensor:
     """Swaps left and right class ids of a label whose pixels were mirrored."""
-    return tf.gather(tf.constant(MIRRORED_CLASSES, tf.uint8), tf.cast(mask, tf.int32))
+    table = tf.constant(class_set.mirrored_classes, tf.uint8)
+    return tf.gather(table, tf.cast(mask, tf.int32))
 
 
 def random_pixels(

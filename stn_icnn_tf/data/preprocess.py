@@ -5,9 +5,11 @@ Datasets are those of `tfds_builders`: examples `{"image", "segmentation_mask",
 """
 
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.data.augment import (
     Augmentation,
     mirror_mask,
@@ -16,30 +18,42 @@ from stn_icnn_tf.data.augment import (
     warp,
 )
 from stn_icnn_tf.geometry.affine import frame_theta
+from stn_icnn_tf.geometry.letterbox import letterbox
 from stn_icnn_tf.geometry.windows import part_centers
 
 
 @dataclasses.dataclass(frozen=True)
 class Framing:
-    """How photos of any size come to one size; the sizes of the model.
+    """What a model wants its training photos and labels to be.
 
     Attributes:
         framing: `"letterbox"` or `"stretch"`.
         coarse_size: side of the coarse image in pixels.
         canvas_size: side of the source in pixels.
+        class_set: the classes of the labels.
     """
 
     framing: str
     coarse_size: int
     canvas_size: int
+    class_set: ClassSet = EIGHT_PARTS
+
+    @classmethod
+    def of(cls, model: Any, canvas_size: int | None = None) -> "Framing":
+        """Returns what a `Pipeline` wants, maybe with a source of another size."""
+        return cls(
+            model.framing,
+            model.coarse_size,
+            canvas_size or model.canvas_size,
+            model.class_set,
+        )
 
 
 def _letterbox_matrix(height: tf.Tensor, width: tf.Tensor, canvas: int) -> tf.Tensor:
     """Maps canvas pixels to photo pixels, homogeneous; pixel areas aligned."""
-    side = tf.maximum(height, width)
-    ratio = tf.cast(side, tf.float32) / canvas
-    pad_x = tf.cast((side - width) // 2, tf.float32)
-    pad_y = tf.cast((side - height) // 2, tf.float32)
+    square = letterbox(height, width)
+    ratio = tf.cast(square.side, tf.float32) / canvas
+    pad_x, pad_y = tf.cast(square.left, tf.float32), tf.cast(square.top, tf.float32)
     shift = 0.5 * ratio - 0.5
     return tf.stack(
         [[ratio, 0.0, shift - pad_x], [0.0, ratio, shift - pad_y], [0.0, 0.0, 1.0]]
@@ -52,7 +66,7 @@ def _shrink(image: tf.Tensor, canvas: int) -> tf.Tensor:
     factor = tf.maximum(tf.maximum(height, width) // canvas, 1)
 
     def resize() -> tf.Tensor:
-        size = tf.stack([height, width]) // factor
+        size = tf.maximum(tf.stack([height, width]) // factor, 1)
         return tf.image.resize(image, size, antialias=True)
 
     return tf.cond(factor > 1, resize, lambda: tf.cast(image, tf.float32))
@@ -120,12 +134,16 @@ def frame_example(
     image = example["image"]
     if framing.framing == "letterbox":
         image = _shrink(image, canvas)
-    ratio = tf.cast(tf.shape(image)[1], tf.float32) / tf.cast(width, tf.float32)
-    half = 0.5 * ratio - 0.5
-    to_image = tf.stack([[ratio, 0.0, half], [0.0, ratio, half], [0.0, 0.0, 1.0]])
+    # Whole pixels are left of a side that was shrunk, so each side has its own ratio.
+    size_now = tf.cast(tf.shape(image)[:2], tf.float32)
+    ratio_y, ratio_x = tf.unstack(size_now / tf.cast([height, width], tf.float32))
+    half_y, half_x = 0.5 * ratio_y - 0.5, 0.5 * ratio_x - 0.5
+    to_image = tf.stack(
+        [[ratio_x, 0.0, half_x], [0.0, ratio_y, half_y], [0.0, 0.0, 1.0]]
+    )
     image = warp(tf.cast(image, tf.float32), to_image @ to_photo, size)
     mask = warp(mask[..., None], to_photo, size, "nearest")
-    mask = tf.cond(mirrored, lambda: mirror_mask(mask), lambda: mask)
+    mask = tf.cond(mirrored, lambda: mirror_mask(mask, framing.class_set), lambda: mask)
     if augmentation is not None:
         image = random_pixels(augmentation, image, seed)
 
@@ -137,7 +155,7 @@ def frame_example(
     image = tf.image.pad_to_bounding_box(image, top, left, canvas, canvas)
     mask = tf.image.pad_to_bounding_box(mask, top, left, canvas, canvas)[..., 0]
     mask = tf.ensure_shape(mask, (canvas, canvas))
-    centers, present = part_centers(mask)
+    centers, present = part_centers(mask, framing.class_set)
     return {
         "image": tf.ensure_shape(
             tf.cast(tf.round(image), tf.uint8), (canvas, canvas, 3)

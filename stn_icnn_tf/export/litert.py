@@ -1,17 +1,23 @@
 """LiteRT (TensorFlow Lite) files: the whole model as one function, built-in ops only.
 
 The input is `image`, uint8 `(1, height, width, 3)`, RGB; the output is `mask`, uint8
-`(1, height, width)`, class ids; the signature is `serving_default`.
+`(1, height, width)`, class ids; the signature is `serving_default`. `labels.json`, in a
+zip behind the model, names the classes.
 """
 
+import io
+import json
 import os
 import pathlib
+import zipfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from stn_icnn_tf.class_sets import ClassSet
+from stn_icnn_tf.export.signatures import LABELS_FILE, describe_classes
 from stn_icnn_tf.extras import needs_extra
 from stn_icnn_tf.files import path_with_suffix, write_whole
 from stn_icnn_tf.inference.fixed_size import FixedSizeModel
@@ -72,8 +78,35 @@ def export_litert(
     content = _convert(FixedSizeModel(model).function(size))
     if precision != "float32":
         content = _lower(content, precision, photos)
-    write_whole(content, output)
+    write_whole(_with_labels(content, model.class_set), output)
     return output
+
+
+def _with_labels(content: bytes, class_set: ClassSet) -> bytes:
+    """Adds `labels.json` behind the model: a zip, as LiteRT's own metadata are."""
+    file = io.BytesIO(content)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(LABELS_FILE, json.dumps(describe_classes(class_set)))
+    return file.getvalue()
+
+
+def read_litert_labels(file: str | pathlib.Path) -> dict:
+    """Reads what a file of `export_litert` says of its classes and parts.
+
+    Returns:
+        see `signatures.describe_classes`.
+
+    Raises:
+        ValueError: if the file holds nothing of the kind.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return json.loads(archive.read(LABELS_FILE))
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"Argument `file` must be a LiteRT file that holds {LABELS_FILE}. "
+            f"Received: file={file}: {error}"
+        ) from error
 
 
 def _convert(function: tf.types.experimental.PolymorphicFunction) -> bytes:

@@ -1,20 +1,24 @@
 """ONNX files: the whole model as one function, in standard operations only.
 
 The input is `image`, uint8 `(1, height, width, 3)`, RGB; the output is `mask`, uint8
-`(1, height, width)`, class ids.
+`(1, height, width)`, class ids. The metadata's entry `labels` is JSON that names them.
 """
 
+import json
 import pathlib
 from collections.abc import Callable
 
 import numpy as np
 
+from stn_icnn_tf.export.signatures import describe_classes
 from stn_icnn_tf.extras import needs_extra
 from stn_icnn_tf.files import path_with_suffix, write_whole
 from stn_icnn_tf.inference.fixed_size import FixedSizeModel
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 
 OPSET = 18
+# The entry of the model's metadata that describes its classes.
+LABELS = "labels"
 
 
 def export_onnx(
@@ -41,6 +45,9 @@ def export_onnx(
     function = FixedSizeModel(model).function(size)
     converted, _ = tf2onnx.convert.from_function(
         function, input_signature=function.input_signature, opset=OPSET
+    )
+    onnx.helper.set_model_props(
+        converted, {LABELS: json.dumps(describe_classes(model.class_set))}
     )
     # The converter only logs what it cannot convert, and copies it as it is.
     onnx.checker.check_model(converted, full_check=True)

@@ -8,12 +8,15 @@ import tempfile
 
 import tensorflow as tf
 
-from stn_icnn_tf.export.signatures import ServedModel, describe_labels, sample_requests
+from stn_icnn_tf.export.signatures import (
+    LABELS_FILE,
+    ServedModel,
+    describe_labels,
+    sample_requests,
+)
 from stn_icnn_tf.export.warmup import write_warmup
 from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.models.stn_icnn import StnIcnn
-
-LABELS_FILE = "labels.json"
 
 
 def export_saved_model(
@@ -26,7 +29,7 @@ def export_saved_model(
     """Writes `OUTPUT/VERSION/saved_model.pb`, complete or not at all.
 
     With it come the asset `labels.json` and warm-up records for the server. The
-    signatures are `serving.SIGNATURES`; docs/serving.md tells of them.
+    signatures are `signatures.signatures`; docs/serving.md tells of them.
 
     Args:
         model: the model.
@@ -55,7 +58,7 @@ def export_saved_model(
     # that is half gone.
     with tempfile.TemporaryDirectory(dir=output, prefix=".writing-") as folder:
         labels = pathlib.Path(folder) / LABELS_FILE
-        labels.write_text(_readable_json(describe_labels()))
+        labels.write_text(_readable_json(describe_labels(model.class_set)))
         module = ServedModel(parser, labels, any_framing)
         fresh = pathlib.Path(folder) / "model"
         tf.saved_model.save(module, str(fresh), signatures=module.signatures)

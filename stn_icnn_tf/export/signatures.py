@@ -9,58 +9,76 @@ import types
 
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import CLASS_NAMES, NUM_CLASSES, NUM_PARTS, PALETTE, PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.export.image_decoding import MAX_MEGAPIXELS, MAX_SIDE, decode_photo
 from stn_icnn_tf.geometry.windows import window_edges
 from stn_icnn_tf.inference.face_search import FaceSearch
-from stn_icnn_tf.inference.fused import (
-    FusedModel,
-    paste_back_by_face,
-    paste_probabilities,
-)
+from stn_icnn_tf.inference.fused import FusedModel
+from stn_icnn_tf.models.pipeline import ParsedParts
+
+LABELS_FILE = "labels.json"
 
 _IMAGES = {"images": ("uint8", ("batch", "height", "width", 3))}
 _PHOTO = ("batch", "height", "width")
 
-# Name -> inputs and outputs -> name -> dtype and shape.
-SIGNATURES = {
-    "serving_default": {
-        "inputs": _IMAGES,
-        "outputs": {
-            "mask": ("uint8", _PHOTO),
-            "theta": ("float32", ("batch", NUM_PARTS, 2, 3)),
-            "boxes": ("float32", ("batch", NUM_PARTS, 4)),
+
+def signatures(class_set: ClassSet = EIGHT_PARTS) -> dict[str, dict]:
+    """Describes the signatures of a served model.
+
+    Returns:
+        name -> `inputs` and `outputs` -> name -> dtype and shape.
+    """
+    parts = class_set.num_parts
+    return {
+        "serving_default": {
+            "inputs": _IMAGES,
+            "outputs": {
+                "mask": ("uint8", _PHOTO),
+                "theta": ("float32", ("batch", parts, 2, 3)),
+                "boxes": ("float32", ("batch", parts, 4)),
+            },
         },
-    },
-    "serving_bytes": {
-        "inputs": {"image_bytes": ("string", ("batch",))},
-        "outputs": {
-            "mask_bytes": ("string", ("batch",)),
-            "error": ("string", ("batch",)),
+        "serving_bytes": {
+            "inputs": {"image_bytes": ("string", ("batch",))},
+            "outputs": {
+                "mask_bytes": ("string", ("batch",)),
+                "error": ("string", ("batch",)),
+            },
         },
-    },
-    "serving_probabilities": {
-        "inputs": _IMAGES,
-        "outputs": {"probabilities": ("float32", (*_PHOTO, NUM_CLASSES))},
-    },
-}
+        "serving_probabilities": {
+            "inputs": _IMAGES,
+            "outputs": {"probabilities": ("float32", (*_PHOTO, class_set.num_classes))},
+        },
+    }
 
 
 def _input_spec(signature: str) -> tf.TensorSpec:
-    ((name, (dtype, shape)),) = SIGNATURES[signature]["inputs"].items()
+    ((name, (dtype, shape)),) = signatures()[signature]["inputs"].items()
     sizes = [size if isinstance(size, int) else None for size in shape]
     return tf.TensorSpec(sizes, dtype, name)
 
 
-def describe_labels() -> dict:
-    """Describes classes, parts and signatures: what `labels.json` holds."""
+def describe_classes(class_set: ClassSet) -> dict:
+    """Describes classes and parts: what every exported file carries."""
     return {
         "about": "Ids of the classes in masks. Left and right are the image's.",
         "classes": [
-            {"id": index, "name": name, "color": list(PALETTE[index])}
-            for index, name in enumerate(CLASS_NAMES)
+            {"id": index, "name": name, "color": list(color)}
+            for index, (name, color) in enumerate(
+                zip(class_set.names, class_set.palette, strict=True)
+            )
         ],
-        "parts": [{"name": p.name, "classes": list(p.classes)} for p in PARTS],
+        "parts": [
+            {"name": part.name, "classes": list(part.classes)}
+            for part in class_set.parts
+        ],
+    }
+
+
+def describe_labels(class_set: ClassSet) -> dict:
+    """Describes classes, parts and signatures: what `labels.json` holds."""
+    return {
+        **describe_classes(class_set),
         "signatures": {
             signature: {
                 side: {
@@ -69,7 +87,7 @@ def describe_labels() -> dict:
                 }
                 for side, tensors in sides.items()
             }
-            for signature, sides in SIGNATURES.items()
+            for signature, sides in signatures(class_set).items()
         },
         "limits_of_encoded_photos": {
             "formats": ["JPEG", "PNG"],
@@ -90,10 +108,10 @@ def _two_pixels_at_least(photos: tf.Tensor) -> tf.Tensor:
 
 
 class ServedModel(tf.Module):
-    """An inference form behind the functions that are served.
+    """A fused model behind the functions that are served.
 
     Args:
-        parser: the inference form.
+        parser: the fused model.
         labels: file of the description, which becomes an asset of the SavedModel.
         any_framing: whether `serving_bytes` looks for the face, see `FaceSearch`.
     """
@@ -105,12 +123,15 @@ class ServedModel(tf.Module):
         self.labels = tf.saved_model.Asset(str(labels))
         self._patch_size = parser.patch_size
 
-        def parse_parts(images: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor, list]:
+        def parse_parts(images: tf.Tensor) -> tuple[ParsedParts, list]:
             photos = _two_pixels_at_least(images)
-            probabilities, theta, _ = parser.parse_parts(photos)
-            theta = tf.ensure_shape(theta, (None, NUM_PARTS, 2, 3))
-            return probabilities, theta, tf.unstack(tf.shape(photos)[1:3])
+            parsed = parser.parse_parts(photos)
+            shape = (None, parser.class_set.num_parts, 2, 3)
+            parsed = parsed._replace(theta=tf.ensure_shape(parsed.theta, shape))
+            return parsed, tf.unstack(tf.shape(photos)[1:3])
 
+        self._paste_back = parser.paste_back
+        self._paste_probabilities = parser.paste_probabilities
         self._parse_parts = tf.function(
             parse_parts,
             # Float: what `FaceSearch` has turned lies between pixels.
@@ -136,7 +157,7 @@ class ServedModel(tf.Module):
 
     @property
     def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
-        """The functions of `SIGNATURES`, by name."""
+        """The functions that `signatures` describes, by name."""
         return {
             "serving_default": self.parse,
             "serving_bytes": self.parse_encoded,
@@ -150,10 +171,11 @@ class ServedModel(tf.Module):
 
     def _parse(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         height, width = tf.unstack(tf.shape(images)[1:3])
-        probabilities, theta, size = self._parse_parts(images)
-        mask = paste_back_by_face(probabilities, theta, size)
-        boxes = window_edges(theta, size, self._patch_size)
-        return {"mask": mask[:, :height, :width], "theta": theta, "boxes": boxes}
+        parsed, size = self._parse_parts(images)
+        mask = self._paste_back(parsed.probabilities, parsed.theta, size, parsed.base)
+        boxes = window_edges(parsed.theta, size, self._patch_size)
+        mask = mask[:, :height, :width]
+        return {"mask": mask, "theta": parsed.theta, "boxes": boxes}
 
     def _parse_whole(self, photo: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"mask": self.parse(photo[None])["mask"][0]}
@@ -190,8 +212,8 @@ class ServedModel(tf.Module):
         """Gives the probabilities of the classes, of which the mask is the best."""
         height, width = tf.unstack(tf.shape(images)[1:3])
         images = tf.cast(images, tf.float32)
-        probabilities, theta, size = self._parse_parts(images)
-        pasted = paste_probabilities(probabilities, theta, size)
+        parsed, size = self._parse_parts(images)
+        pasted = self._paste_probabilities(parsed, size)
         return {"probabilities": pasted[:, :height, :width]}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from stn_icnn_tf.class_sets import NUM_CLASSES, PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.geometry.affine import (
     invert_theta,
     make_theta,
@@ -24,13 +24,13 @@ WINDOW_RULES = ("fixed", "face")
 
 
 def part_centers(
-    mask: Tensor, classes: tuple = tuple(part.classes for part in PARTS)
+    mask: Tensor, class_set: ClassSet = EIGHT_PARTS
 ) -> tuple[Tensor, Tensor]:
     """Computes the centroid of each part of a label.
 
     Args:
         mask: integer `(height, width)` or `(batch, height, width)`, class ids.
-        classes: the class ids of each part.
+        class_set: says which classes a part has.
 
     Returns:
         centers: float32 `(parts, 2)`, (x, y) in pixels; 0 for an absent part.
@@ -41,18 +41,17 @@ def part_centers(
     ids = ops.reshape(ops.cast(mask, "int32"), (-1, height * width))
     batch = ops.shape(ids)[0]
     # Each mask counts into segments of its own.
-    ids = ids + NUM_CLASSES * ops.arange(batch, dtype="int32")[:, None]
+    count = class_set.num_classes
+    ids = ids + count * ops.arange(batch, dtype="int32")[:, None]
     ones = ops.ones((batch, height, width), "float32")
     xs = ones * ops.arange(width, dtype="float32")
     ys = ones * ops.arange(height, dtype="float32")[:, None]
     sums = ops.stack([ops.reshape(plane, (-1,)) for plane in (ones, xs, ys)], axis=-1)
-    sums = ops.segment_sum(
-        sums, ops.reshape(ids, (-1,)), num_segments=NUM_CLASSES * batch
-    )
-    membership = np.zeros((len(classes), NUM_CLASSES), "float32")
-    for part, ids_of_part in enumerate(classes):
-        membership[part, list(ids_of_part)] = 1.0
-    shape = (NUM_CLASSES, 3) if len(mask.shape) == 2 else (-1, NUM_CLASSES, 3)
+    sums = ops.segment_sum(sums, ops.reshape(ids, (-1,)), num_segments=count * batch)
+    membership = np.zeros((class_set.num_parts, count), "float32")
+    for index, part in enumerate(class_set.parts):
+        membership[index, list(part.classes)] = 1.0
+    shape = (count, 3) if len(mask.shape) == 2 else (-1, count, 3)
     sums = ops.matmul(ops.convert_to_tensor(membership), ops.reshape(sums, shape))
     return sums[..., 1:] / ops.maximum(sums[..., :1], 1.0), sums[..., 0] > 0
 

@@ -102,7 +102,7 @@ def most_confident_crop(model: Pipeline, photo: tf.Tensor) -> tf.Tensor:
     since the face it shows is the larger one.
 
     Args:
-        model: the model, or its inference form.
+        model: the model, or its fused form.
         photo: `(height, width, 3)`, 0..255.
 
     Returns:
@@ -157,7 +157,7 @@ class FaceSearch:
     again, so a small face gets its pixels.
 
     Args:
-        model: the model, or its inference form.
+        model: the model, or its fused form.
         looks: how often a square is cut out at most.
 
     Raises:

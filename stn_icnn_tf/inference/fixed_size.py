@@ -1,4 +1,4 @@
-"""The inference form for photos of one size, in operations that every runtime has.
+"""The fused model for photos of one size, in operations that every runtime has.
 
 Nothing here needs a kernel of TensorFlow's own, a loop, or a shape that depends on
 the photo. Windows are axis-aligned, so that sampling them bilinearly is two matrix
@@ -8,8 +8,14 @@ products: one with the weights of the rows, one with those of the columns.
 import numpy as np
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.geometry.affine import invert_theta, to_pixels
+from stn_icnn_tf.geometry.paste_back import (
+    best_class,
+    combine,
+    decide,
+    part_labels,
+)
 from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 
@@ -28,20 +34,43 @@ class FixedSizeModel(FusedModel):
 
     def __init__(self, model: StnIcnn) -> None:
         super().__init__(model, blocks=False)
-        self.paste_back = paste_back_whole
 
     def resize(self, images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
         """Resizes one photo, see `resize_photo`."""
         return resize_photo(images[0], size)[None]
 
     def crop(self, image: tf.Tensor, theta: tf.Tensor) -> tf.Tensor:
-        """Samples one patch a part, see `cropper.LearnedCrop`."""
+        """Samples one patch a part, see `LearnedCrop`."""
         side = self.patch_size
         rows = bilinear_weights(theta, "y", side, image.shape[1])
         columns = bilinear_weights(theta, "x", side, image.shape[2])
         planes = tf.transpose(image, (0, 3, 1, 2))
         patches = sample_planes(rows[:, None], planes, columns[:, None])
         return tf.transpose(patches, (0, 2, 3, 1))[None]
+
+    def enlarge_scores(
+        self, scores: tf.Tensor, frame: tf.Tensor, size: tuple[int, int]
+    ) -> tf.Tensor:
+        """Brings scores of the coarse image to one photo, see `Pipeline`."""
+        inverse = invert_theta(frame)
+        side = self.coarse_size
+        rows, columns = (
+            bilinear_weights(inverse, axis, count, side, fade=False)
+            for axis, count in zip("yx", size)
+        )
+        planes = tf.transpose(scores[0], (2, 0, 1))
+        enlarged = sample_planes(rows, planes, columns)
+        return tf.transpose(enlarged, (1, 2, 0))[None]
+
+    def paste_back(
+        self,
+        probabilities: list[tf.Tensor],
+        theta: tf.Tensor,
+        size: tuple[int, int],
+        base: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Pastes the parts, see `Pipeline`; the same mask."""
+        return paste_back_whole(probabilities, theta, size, self.class_set, base)
 
     def function(
         self, size: tuple[int, int]
@@ -119,7 +148,9 @@ def _resize_rows(photo: tf.Tensor, target: int) -> tf.Tensor:
     )
 
 
-def bilinear_weights(theta: tf.Tensor, axis: str, count: int, size: int) -> tf.Tensor:
+def bilinear_weights(
+    theta: tf.Tensor, axis: str, count: int, size: int, fade: bool = True
+) -> tf.Tensor:
     """Computes the weights with which windows read the pixels along one axis.
 
     Args:
@@ -127,15 +158,19 @@ def bilinear_weights(theta: tf.Tensor, axis: str, count: int, size: int) -> tf.T
         axis: `"x"` or `"y"`.
         count: pixels of a window along the axis.
         size: pixels of the source along the axis.
+        fade: what a window reads beyond the border: True, nothing, so that there the
+            weights fade to zero as those of `grid_sample` do; False, the outermost
+            pixel.
 
     Returns:
-        float32 `(parts, count, size)`. Beyond the border a window reads nothing, so
-        there the weights fade to zero as those of `grid_sample` do.
+        float32 `(parts, count, size)`.
     """
     index = "xy".index(axis)
     scale, shift = theta[0, :, index, index], theta[0, :, index, 2]
     grid = np.linspace(-1.0, 1.0, count, dtype="float32")
     position = to_pixels(scale[:, None] * grid + shift[:, None], size)
+    if not fade:
+        position = tf.clip_by_value(position, 0.0, size - 1.0)
     distance = tf.abs(position[..., None] - np.arange(size, dtype="float32"))
     return tf.nn.relu(1.0 - distance)
 
@@ -155,38 +190,29 @@ def sample_planes(rows: tf.Tensor, planes: tf.Tensor, columns: tf.Tensor) -> tf.
 
 
 def paste_back_whole(
-    foreground: list[tf.Tensor], theta: tf.Tensor, size: tuple[int, int]
+    probabilities: list[tf.Tensor],
+    theta: tf.Tensor,
+    size: tuple[int, int],
+    class_set: ClassSet = EIGHT_PARTS,
+    base: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Pastes the labels of the parts, see `cropper.paste_back`; the same mask.
+    """Pastes the labels of the parts, see `paste_back`; the same mask.
 
     Each part is sampled at every pixel of the photo: a window of its own size would
-    be a shape that depends on the photo.
-
-    Args:
-        foreground: one float32 `(1, patch, patch, classes)` a part, probabilities
-            without background's.
-        theta: float32 `(1, parts, 2, 3)`, patch -> photo.
-        size: `(height, width)` of the photo in pixels.
-
-    Returns:
-        uint8 `(1, height, width)`, class ids.
+    be a shape that depends on the photo. The arguments are those of `paste_back`, of
+    one photo.
     """
     inverse = invert_theta(theta)
-    patch = foreground[0].shape[1]
+    patch = probabilities[0].shape[1]
     rows = bilinear_weights(inverse, "y", size[0], patch)
     columns = bilinear_weights(inverse, "x", size[1], patch)
-    background = best = best_class = None
-    for index, part in enumerate(PARTS):
-        planes = tf.transpose(foreground[index][0], (2, 0, 1))
-        scores = sample_planes(rows[index][None], planes, columns[index][None])
-        nothing = 1.0 - tf.reduce_sum(scores, axis=0)
-        background = nothing if background is None else background * nothing
-        for channel, class_id in enumerate(part.classes):
-            score = scores[channel]
-            if best is None:
-                best, best_class = score, tf.fill(size, class_id)
-                continue
-            best_class = tf.where(score > best, class_id, best_class)
-            best = tf.maximum(best, score)
-    mask = tf.where(best > background, best_class, 0)
-    return tf.cast(mask, tf.uint8)[None]
+    planes = None
+    for index, part in enumerate(class_set.parts):
+        patches = tf.transpose(probabilities[index][0], (2, 0, 1))
+        scores = sample_planes(rows[index][None], patches, columns[index][None])
+        said = part_labels(tf.unstack(scores), part.classes)
+        planes = said if planes is None else combine(planes, said)
+    labels = None
+    if base is not None:
+        labels = best_class(tf.unstack(base[0], axis=-1), class_set.base_classes)
+    return tf.cast(decide(planes, labels), tf.uint8)[None]

@@ -1,17 +1,24 @@
-"""The inference form of a model: what `export_saved_model` writes.
+"""The fused model: what is exported, and what parses when nothing is trained.
 
-Exact up to rounding. Beside the folded networks: patches are cut by TensorFlow's
-own sampling kernel, and the mask is pasted face by face on the rectangle that the
-windows cover together.
+The masks of the Keras model, up to rounding. Beside the folded networks: patches are
+cut by TensorFlow's own sampling kernel, and the mask is pasted face by face on the
+rectangle that the windows cover together.
 """
 
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import NUM_CLASSES, PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.geometry.affine import invert_theta, theta_scale
-from stn_icnn_tf.geometry.paste_back import fading_margin
+from stn_icnn_tf.geometry.paste_back import (
+    Pasted,
+    best_class,
+    combine,
+    decide,
+    fading_margin,
+    part_labels,
+)
 from stn_icnn_tf.inference.folded import FoldedIcnn, FoldedLocalization
-from stn_icnn_tf.models.pipeline import Pipeline
+from stn_icnn_tf.models.pipeline import ParsedParts, Pipeline
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 
 PRECISIONS = ("float32", "bfloat16")
@@ -38,11 +45,7 @@ class FusedModel(Pipeline):
                 f"Argument `precision` must be one of {PRECISIONS}. "
                 f"Received: precision={precision}"
             )
-        self.framing, self.window = model.framing, model.window
-        self.coarse_size = model.coarse_size
-        self.patch_size = model.patch_size
-        self.canvas_size = model.canvas_size
-        self.mean_crop, self.scale_range = model.mean_crop, model.scale_range
+        self.copy_settings(model)
         coarse, patch = (model.coarse_size,) * 2, (model.patch_size,) * 2
         self.coarse = FoldedIcnn(model.coarse, coarse, precision, blocks)
         self.localization = FoldedLocalization(model.localization, precision)
@@ -50,32 +53,62 @@ class FusedModel(Pipeline):
             name: FoldedIcnn(net, patch, precision, blocks)
             for name, net in model.part_nets.items()
         }
-        self.paste_back = paste_back_by_face
 
     def __call__(self, photos: tf.Tensor) -> dict[str, tf.Tensor]:
         return self.parse(photos)
 
     def probabilities(self, scores: tf.Tensor) -> tf.Tensor:
-        """Turns the scores of a part into the probabilities of its classes alone."""
+        """Turns the scores of a part into what `paste_back` pastes: eq. 5."""
         return tf.nn.softmax(scores)[..., 1:]
 
     def crop(self, image: tf.Tensor, theta: tf.Tensor) -> tf.Tensor:
-        """Samples one patch a part, see `cropper.LearnedCrop`."""
+        """Samples one patch a part, see `LearnedCrop`."""
         side = self.patch_size
         parts = theta.shape[1]
         patches = sample_boxes(image, theta, (side, side))
         return tf.reshape(patches, (-1, parts, side, side, image.shape[-1]))
 
+    def enlarge_scores(
+        self, scores: tf.Tensor, frame: tf.Tensor, size: tuple[tf.Tensor, tf.Tensor]
+    ) -> tf.Tensor:
+        """Brings scores of the coarse image to photos, see `Pipeline`."""
+        inverse = invert_theta(frame)
+        inverse = tf.repeat(inverse, tf.shape(scores)[0] // tf.shape(inverse)[0], 0)
+        return sample_boxes(scores, inverse, size, border="SYMMETRIC")
+
+    def paste_back(
+        self,
+        probabilities: list[tf.Tensor],
+        theta: tf.Tensor,
+        size: tuple[tf.Tensor, tf.Tensor],
+        base: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Pastes the parts, see `Pipeline`; the same mask."""
+        return paste_back_by_face(probabilities, theta, size, self.class_set, base)
+
+    def paste_probabilities(
+        self, parsed: ParsedParts, size: tuple[tf.Tensor, tf.Tensor]
+    ) -> tf.Tensor:
+        """Pastes the probabilities of all classes, see `paste_probabilities`."""
+        return paste_probabilities(
+            parsed.probabilities, parsed.theta, size, self.class_set, parsed.base
+        )
+
 
 def sample_boxes(
-    image: tf.Tensor, theta: tf.Tensor, size: tuple[tf.Tensor, tf.Tensor]
+    image: tf.Tensor,
+    theta: tf.Tensor,
+    size: tuple[tf.Tensor, tf.Tensor],
+    border: str = "CONSTANT",
 ) -> tf.Tensor:
-    """Samples axis-aligned boxes bilinearly, zero outside.
+    """Samples axis-aligned boxes bilinearly.
 
     Args:
         image: float32 `(batch, height, width, channels)`.
         theta: float32 `(batch, boxes, 2, 3)`, box -> image, without rotation.
         size: `(height, width)` of each sampled box.
+        border: what lies one pixel around the image: `"CONSTANT"`, zero, or
+            `"SYMMETRIC"`, its outermost pixels again. Beyond it all is zero.
 
     Returns:
         float32 `(batch * boxes, *size, channels)`.
@@ -83,7 +116,7 @@ def sample_boxes(
     boxes = tf.shape(theta)[1]
     # The kernel gives zero, not a blend with zero, from the border pixel's centre
     # on: a border of zeros makes it the blend of `grid_sample`.
-    image = tf.pad(image, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    image = tf.pad(image, [[0, 0], [1, 1], [1, 1], [0, 0]], border)
     extent = tf.cast(tf.shape(image)[1:3], tf.float32) - 1.0
     extent = extent[::-1]  # (x, y), as in theta.
     center, scale = theta[..., 2], theta_scale(theta)
@@ -103,53 +136,56 @@ def sample_boxes(
 
 
 def paste_back_by_face(
-    foreground: list[tf.Tensor],
+    probabilities: list[tf.Tensor],
     theta: tf.Tensor,
     size: tuple[tf.Tensor, tf.Tensor],
+    class_set: ClassSet = EIGHT_PARTS,
+    base: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Pastes the labels of the parts, see `cropper.paste_back`; the same mask.
+    """Pastes the labels of the parts, see `paste_back`; the same mask.
 
-    Takes `foreground`, the probabilities of each part without background's.
-    Face by face, so that a window is a rectangle and not a list of pixels. Three
-    planes, of the rectangle that the face's windows cover, hold the product of the
-    backgrounds, the best foreground score so far, and its class.
+    Face by face, so that a window is a rectangle and not a list of pixels; the planes
+    are those of the rectangle that the face's windows cover.
     """
     height, width = size
     photo_size = tf.cast(tf.stack([width, height]), tf.float32)
-    windows = _pixel_windows(theta, photo_size, foreground[0].shape[1])
-    inverse = invert_theta(theta)
+    windows = _pixel_windows(theta, photo_size, probabilities[0].shape[1])
+    faces = (tuple(probabilities), windows, invert_theta(theta))
+    if base is not None:
+        labels = best_class(tf.unstack(base, axis=-1), class_set.base_classes, "uint8")
+        faces += labels
 
     def paste_face(face: tuple) -> tf.Tensor:
-        foreground, windows, inverse = face
+        probabilities, windows, inverse, *labels = face
         left, top = tf.unstack(tf.reduce_min(windows[:, :2], axis=0))
         right, bottom = tf.unstack(tf.reduce_max(windows[:, 2:], axis=0))
         covered = (bottom - top, right - left)
-        background = tf.ones(covered)
-        best, best_class = tf.zeros(covered), tf.zeros(covered, tf.uint8)
-        for index, part in enumerate(PARTS):
+        planes = Pasted(
+            tf.ones(covered), tf.zeros(covered), tf.zeros(covered, tf.uint8)
+        )
+        for index, part in enumerate(class_set.parts):
             x, y, end_x, end_y = window = tf.unstack(windows[index])
             scores = _sample_window(
-                foreground[index], inverse[index], window, photo_size
+                probabilities[index], inverse[index], window, photo_size
             )
+            said = part_labels(tf.unstack(scores, axis=-1), part.classes, "uint8")
             around = [[y - top, bottom - end_y], [x - left, right - end_x]]
-            classes = tf.constant(part.classes, tf.uint8)
-            top_score = tf.reduce_max(scores, axis=-1)
-            if len(part.classes) == 1:
-                top_class = tf.fill(tf.shape(top_score), classes[0])
-            else:
-                top_class = tf.gather(classes, tf.argmax(scores, axis=-1))
-            nothing = 1.0 - tf.reduce_sum(scores, axis=-1)
-            background *= tf.pad(nothing, around, constant_values=1.0)
-            top_score = tf.pad(top_score, around)
-            better = top_score > best
-            best_class = tf.where(better, tf.pad(top_class, around), best_class)
-            best = tf.maximum(best, top_score)
-        mask = tf.where(best > background, best_class, tf.zeros_like(best_class))
-        return tf.pad(mask, [[top, height - bottom], [left, width - right]])
+            said = Pasted(
+                tf.pad(said.rest, around, constant_values=1.0),
+                tf.pad(said.best, around),
+                tf.pad(said.best_class, around),
+            )
+            planes = combine(planes, said)
+        around = [[top, height - bottom], [left, width - right]]
+        if base is None:
+            return tf.pad(decide(planes), around)
+        inside = [plane[top:bottom, left:right] for plane in labels]
+        mask = tf.pad(decide(planes, tuple(inside)), around)
+        return tf.where(tf.pad(tf.ones(covered, tf.bool), around), mask, labels[1])
 
     return tf.map_fn(
         paste_face,
-        (tuple(foreground), windows, inverse),
+        faces,
         fn_output_signature=tf.TensorSpec((None, None), tf.uint8),
         # Faces one after the other: at once they are no faster, and take memory.
         parallel_iterations=1,
@@ -157,43 +193,53 @@ def paste_back_by_face(
 
 
 def paste_probabilities(
-    foreground: list[tf.Tensor],
+    probabilities: list[tf.Tensor],
     theta: tf.Tensor,
     size: tuple[tf.Tensor, tf.Tensor],
+    class_set: ClassSet = EIGHT_PARTS,
+    base: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Pastes the probabilities of the parts: the scores that the mask is best of.
+    """Pastes the probabilities of all classes: the scores that the mask is best of.
 
-    Background's score is the product over the patches, that of another class its
-    part's pasted probability; a pixel's scores are then divided by their sum. The
-    arguments are those of `paste_back_by_face`; this allocates full canvases.
+    The scores are those of `decide`; a pixel's are divided by their sum. The arguments
+    are those of `paste_back`; this allocates full canvases.
 
     Returns:
-        float32 `(batch, height, width, 9)`.
+        float32 `(batch, height, width, classes)`.
     """
     height, width = size
     photo_size = tf.cast(tf.stack([width, height]), tf.float32)
-    windows = _pixel_windows(theta, photo_size, foreground[0].shape[1])
+    windows = _pixel_windows(theta, photo_size, probabilities[0].shape[1])
+    faces = (tuple(probabilities), windows, invert_theta(theta))
+    if base is not None:
+        faces += (base,)
 
     def paste_face(face: tuple) -> tf.Tensor:
-        foreground, windows, inverse = face
-        background = tf.ones((height, width))
-        planes = []  # In the order of the classes, which is that of the parts.
-        for index in range(len(PARTS)):
+        probabilities, windows, inverse, *base = face
+        rest = tf.ones((height, width))
+        planes: list[tf.Tensor] = [None] * class_set.num_classes
+        for index, part in enumerate(class_set.parts):
             x, y, end_x, end_y = window = tf.unstack(windows[index])
             scores = _sample_window(
-                foreground[index], inverse[index], window, photo_size
+                probabilities[index], inverse[index], window, photo_size
             )
+            scores = tf.unstack(scores, axis=-1)
             around = [[y, height - end_y], [x, width - end_x]]
-            nothing = 1.0 - tf.reduce_sum(scores, axis=-1)
-            background *= tf.pad(nothing, around, constant_values=1.0)
-            planes.append(tf.pad(scores, [*around, [0, 0]]))
-        scores = tf.concat([background[..., None], *planes], axis=-1)
+            rest *= tf.pad(1.0 - sum(scores), around, constant_values=1.0)
+            for class_id, plane in zip(part.classes, scores, strict=True):
+                planes[class_id] = tf.pad(plane, around)
+        shares = tf.unstack(base[0], axis=-1) if base else [1.0]
+        for class_id, share in zip(class_set.base_classes, shares, strict=True):
+            planes[class_id] = rest * share
+        scores = tf.stack(planes, axis=-1)
         return scores / tf.reduce_sum(scores, axis=-1, keepdims=True)
 
     return tf.map_fn(
         paste_face,
-        (tuple(foreground), windows, invert_theta(theta)),
-        fn_output_signature=tf.TensorSpec((None, None, NUM_CLASSES), tf.float32),
+        faces,
+        fn_output_signature=tf.TensorSpec(
+            (None, None, class_set.num_classes), tf.float32
+        ),
         parallel_iterations=1,
     )
 

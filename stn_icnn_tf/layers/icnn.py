@@ -5,7 +5,6 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from stn_icnn_tf.class_sets import NUM_CLASSES
 from stn_icnn_tf.layers.convolution import conv_upsampled
 
 Tensor = Any
@@ -110,7 +109,7 @@ class ConvUnit(layers.Layer):
 class Interlinking:
     """How the rows of an iCNN exchange features, whoever carries the convs out.
 
-    `InterlinkedCNN` runs it with Keras layers, the inference form with folded ones.
+    `InterlinkedCNN` runs it with Keras layers, the fused model with folded ones.
     """
 
     def pool_row(self, features: Tensor, row: int) -> Tensor:
@@ -188,7 +187,7 @@ class InterlinkedCNN(Interlinking, layers.Layer):
 
     def __init__(
         self,
-        num_classes: int = NUM_CLASSES,
+        num_classes: int,
         row_filters: tuple[int, ...] = (8, 16, 24, 32),
         num_interlinks: int = 3,
         activation: str = "relu",

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.geometry.affine import (
     affine_grid,
     grid_sample,
@@ -79,6 +80,7 @@ def centroid_theta(
     window: str,
     mean_crop: tuple,
     scale_range: float,
+    class_set: ClassSet = EIGHT_PARTS,
 ) -> Tensor:
     """Places each window on its part's centroid in the coarse mask: the baseline.
 
@@ -89,7 +91,7 @@ def centroid_theta(
     Nothing here has a gradient.
 
     Args:
-        coarse_scores: float `(batch, coarse, coarse, 9)`.
+        coarse_scores: float `(batch, coarse, coarse, classes)`.
         frame: float `(batch or 1, 1, 2, 3)`, coarse -> source.
         source_size: `(height, width)` of the source in pixels.
         patch_size: side of a patch in pixels.
@@ -97,6 +99,7 @@ def centroid_theta(
         mean_crop: `(parts, 3)`: scale, x and y of the mean face.
         scale_range: log of the largest ratio between a scale and its mean, as in
             `LocalizationNetwork`: a few stray pixels make no face.
+        class_set: says which classes a part has.
 
     Returns:
         float `(batch, parts, 2, 3)`, patch -> source.
@@ -104,7 +107,7 @@ def centroid_theta(
     Reference:
         Zhou et al. 2015; STN-iCNN section 2.1, fig. 1a.
     """
-    centers, present = part_centers(ops.argmax(coarse_scores, axis=-1))
+    centers, present = part_centers(ops.argmax(coarse_scores, axis=-1), class_set)
     centers = 2.0 * centers / (coarse_scores.shape[1] - 1.0) - 1.0
     whole = make_theta(np.ones((1, 1, 2)), np.zeros((1, 1, 2)))
     theta = target_theta(centers, present, whole, mean_crop, window)

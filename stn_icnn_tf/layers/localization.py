@@ -38,7 +38,7 @@ CELEBAMASK_HQ_CROP = (
 class Localizing:
     """How coarse scores become windows, whoever carries the layers out.
 
-    `LocalizationNetwork` runs it with Keras layers, the inference form with folded
+    `LocalizationNetwork` runs it with Keras layers, the fused model with folded
     ones.
     """
 

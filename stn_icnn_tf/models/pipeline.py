@@ -5,8 +5,15 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from stn_icnn_tf.class_sets import PARTS
-from stn_icnn_tf.geometry.affine import compose_theta, frame_theta, invert_theta
+from stn_icnn_tf.class_sets import ClassSet
+from stn_icnn_tf.geometry.affine import (
+    compose_theta,
+    frame_theta,
+    grid_sample,
+    invert_theta,
+)
+from stn_icnn_tf.geometry.letterbox import letterbox
+from stn_icnn_tf.geometry.paste_back import paste_back, rectangular_grid
 from stn_icnn_tf.geometry.windows import window_theta
 
 Tensor = Any
@@ -43,6 +50,24 @@ class FramedPhotos(NamedTuple):
         return compose_theta(to_photo, theta)
 
 
+class ParsedParts(NamedTuple):
+    """Photos parsed as far as their parts: all but paste back.
+
+    Attributes:
+        probabilities: one float `(batch, patch, patch, classes)` a part, as
+            `paste_back` takes them.
+        theta: float `(batch, parts, 2, 3)`, patch -> photo.
+        base: float `(batch, height, width, base classes)`, probabilities among the
+            base classes; None if background is the only one.
+        coarse_scores: float `(batch, coarse_size, coarse_size, classes)`, logits.
+    """
+
+    probabilities: list[Tensor]
+    theta: Tensor
+    base: Tensor | None
+    coarse_scores: Tensor
+
+
 # Coarse scores and framed photos -> theta `(batch, parts, 2, 3)`, patch -> source.
 Cropper = Callable[[Tensor, FramedPhotos], Tensor]
 
@@ -50,16 +75,41 @@ Cropper = Callable[[Tensor, FramedPhotos], Tensor]
 class Pipeline:
     """Coarse scores -> theta -> patches -> part scores -> paste back: eq. 1 to 6.
 
-    `StnIcnn` runs these steps with Keras layers, the inference form with folded
-    ones. Whoever inherits sets the sizes `coarse_size`, `patch_size`,
-    `canvas_size`, the rules `framing` and `window`, `mean_crop` and `scale_range`
-    of the windows, and the callables `coarse`, `localization`, `crop`, `part_nets`
-    (by name) and `paste_back`.
+    `StnIcnn` runs these steps with Keras layers, the fused model with folded ones.
+    Whoever inherits sets `SETTINGS` as attributes, and the callables `coarse`,
+    `localization`, `crop` and `part_nets` (by name).
     """
+
+    SETTINGS = (
+        "class_set",
+        "framing",
+        "window",
+        "coarse_size",
+        "patch_size",
+        "canvas_size",
+        "mean_crop",
+        "scale_range",
+    )
+
+    class_set: ClassSet
+
+    def copy_settings(self, model: "Pipeline") -> None:
+        """Takes over the settings of another pipeline."""
+        for name in self.SETTINGS:
+            setattr(self, name, getattr(model, name))
 
     def resize(self, images: Tensor, size: tuple[int, int]) -> Tensor:
         """Resizes float `(batch, height, width, channels)`, antialiased."""
         return ops.image.resize(images, size, antialias=True)
+
+    # === Frames ===
+
+    def photo_frame(self, size: tuple[Tensor, Tensor]) -> Tensor:
+        """Maps the coarse frame to photos of `(height, width)`: `(1, 1, 2, 3)`."""
+        if self.framing == "stretch":
+            return self._frame(size, (0, 0), size)
+        square = letterbox(*size)
+        return self._frame((square.side,) * 2, (-square.top, -square.left), size)
 
     def frame_photos(self, photos: Tensor) -> FramedPhotos:
         """Makes the coarse image and the source of a batch of photos.
@@ -83,27 +133,17 @@ class Pipeline:
             )
         photos = ops.cast(photos, "float32")
         height, width = ops.shape(photos)[1:3]
+        photo_frame = self.photo_frame((height, width))
         coarse_size = (self.coarse_size, self.coarse_size)
         if self.framing == "stretch":
             coarse = self.resize(photos, coarse_size)
-            whole = (height, width), (0, 0), (height, width)
-            return FramedPhotos(
-                coarse, photos, self._frame(*whole), self._frame(*whole)
-            )
-        if isinstance(height, int) and isinstance(width, int):
-            side = max(height, width)  # Known to `jax.jit`, as sizes must be.
-        else:
-            side = ops.maximum(height, width)
-        padding = (side - height) // 2, (side - width) // 2
-        photo_frame = self._frame(
-            (side, side), (-padding[0], -padding[1]), (height, width)
-        )
+            return FramedPhotos(coarse, photos, photo_frame, photo_frame)
         canvas_size = (self.canvas_size, self.canvas_size)
-        after = side - height - padding[0], side - width - padding[1]
-        square = ops.pad(
-            photos, ((0, 0), (padding[0], after[0]), (padding[1], after[1]), (0, 0))
+        around = letterbox(height, width)
+        rows, columns = (around.top, around.bottom), (around.left, around.right)
+        canvas = self.resize(
+            ops.pad(photos, ((0, 0), rows, columns, (0, 0))), canvas_size
         )
-        canvas = self.resize(square, canvas_size)
         canvas_frame = self._frame(canvas_size, (0, 0), canvas_size)
         coarse = self.resize(canvas, coarse_size)
         return FramedPhotos(coarse, canvas, canvas_frame, photo_frame)
@@ -112,9 +152,58 @@ class Pipeline:
         """Maps the coarse frame to a content, see `frame_theta`; `(1, 1, 2, 3)`."""
         return frame_theta(self.coarse_size, content, offset, size)[None, None]
 
+    # === Coarse net and windows ===
+
     def coarse_scores(self, coarse_image: Tensor, training: bool = False) -> Tensor:
         """Labels the coarse image: eq. 1. Pixels 0..255 in, logits out."""
         return self.coarse(normalize(coarse_image), training=training)
+
+    def enlarge_scores(
+        self, scores: Tensor, frame: Tensor, size: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """Brings scores of the coarse image to photos, bilinearly.
+
+        Args:
+            scores: float `(batch, coarse_size, coarse_size, channels)`.
+            frame: float `(batch or 1, 1, 2, 3)`, coarse -> photo.
+            size: `(height, width)` of the photos in pixels.
+
+        Returns:
+            float32 `(batch, height, width, channels)`.
+        """
+        to_coarse = invert_theta(frame)[:, 0]
+
+        def positions(axis: int, count: Tensor) -> Tensor:
+            pixels = ops.cast(ops.arange(count), "float32")
+            place = 2.0 * pixels / (ops.cast(count, "float32") - 1.0) - 1.0
+            place = to_coarse[:, axis, axis, None] * place + to_coarse[:, axis, 2, None]
+            # The photo's border lies half a coarse pixel beyond the outermost centres.
+            return ops.clip(place, -1.0, 1.0)
+
+        height, width = size
+        grid = rectangular_grid(positions(0, width), positions(1, height))
+        shape = (ops.shape(scores)[0], *ops.shape(grid)[1:])
+        return grid_sample(scores, ops.broadcast_to(grid, shape))
+
+    def base_probabilities(
+        self, coarse_scores: Tensor, frame: Tensor, size: tuple[Tensor, Tensor]
+    ) -> Tensor | None:
+        """Labels photos with the base classes: what no crop labels.
+
+        Args:
+            coarse_scores: float `(batch, coarse_size, coarse_size, classes)`, logits.
+            frame: float `(batch or 1, 1, 2, 3)`, coarse -> photo.
+            size: `(height, width)` of the photos in pixels.
+
+        Returns:
+            float `(batch, height, width, base classes)`, which add up to 1; None if
+            background is the only base class.
+        """
+        classes = self.class_set.base_classes
+        if len(classes) == 1:
+            return None
+        scores = ops.stack([coarse_scores[..., k] for k in classes], axis=-1)
+        return ops.softmax(self.enlarge_scores(scores, frame, size), axis=-1)
 
     def localize(self, coarse_scores: Tensor, training: bool = False) -> Tensor:
         """Predicts theta, patch -> coarse frame, from coarse logits: eq. 2."""
@@ -132,6 +221,8 @@ class Pipeline:
         theta = self.localize(coarse_scores, training=training)
         return self.source_theta(theta, framed.source_frame, framed.source_size)
 
+    # === Parts ===
+
     def part_scores(self, patches: Tensor, training: bool = False) -> list[Tensor]:
         """Labels the patches: eq. 4.
 
@@ -146,36 +237,45 @@ class Pipeline:
             one float `(batch, patch, patch, 1 + classes)` a part, logits.
         """
         patches = normalize(patches)
-        scores: list[Tensor] = [None] * len(PARTS)
+        parts = self.class_set.parts
+        scores: list[Tensor] = [None] * len(parts)
         for name, net in self.part_nets.items():
-            members = [i for i, part in enumerate(PARTS) if part.net == name]
+            members = [i for i, part in enumerate(parts) if part.net == name]
             inputs = [
-                ops.flip(patches[:, i], axis=2) if PARTS[i].flipped else patches[:, i]
+                ops.flip(patches[:, i], axis=2) if parts[i].flipped else patches[:, i]
                 for i in members
             ]
             outputs = net(ops.concatenate(inputs, axis=0), training=training)
             outputs = ops.split(outputs, len(members), axis=0)
             for i, output in zip(members, outputs, strict=True):
-                scores[i] = ops.flip(output, axis=2) if PARTS[i].flipped else output
+                scores[i] = ops.flip(output, axis=2) if parts[i].flipped else output
         return scores
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """Turns the scores of a part into what `paste_back` pastes: eq. 5."""
-        return ops.softmax(scores, axis=-1)
+        return ops.softmax(scores, axis=-1)[..., 1:]
+
+    def paste_back(
+        self,
+        probabilities: list[Tensor],
+        theta: Tensor,
+        size: tuple[Tensor, Tensor],
+        base: Tensor | None = None,
+    ) -> Tensor:
+        """Pastes the parts, and the base layer, into masks: see `paste_back`."""
+        return paste_back(probabilities, theta, size, self.class_set, base)
+
+    # === All of it ===
 
     def parse_parts(
         self, photos: Tensor, training: bool = False, cropper: Cropper | None = None
-    ) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Parses photos of one size as far as their parts: all but paste back.
+    ) -> ParsedParts:
+        """Parses photos of one size as far as their parts.
 
         Args:
             photos: `(batch, height, width, 3)`, 0..255.
             training: whether batch norm uses the statistics of the batch.
             cropper: what places the windows; None is the localization network.
-
-        Returns:
-            the probabilities of each part, as `paste_back` takes them; theta
-            `(batch, parts, 2, 3)`, patch -> photo; the coarse scores.
         """
         framed = self.frame_photos(photos)
         coarse_scores = self.coarse_scores(framed.coarse_image, training=training)
@@ -185,16 +285,25 @@ class Pipeline:
             theta = cropper(coarse_scores, framed)
         patches = self.crop(framed.source, theta)
         part_scores = self.part_scores(patches, training=training)
-        theta = framed.to_photo(theta)
-        probabilities = [self.probabilities(scores) for scores in part_scores]
-        return probabilities, theta, coarse_scores
+        return ParsedParts(
+            [self.probabilities(scores) for scores in part_scores],
+            framed.to_photo(theta),
+            self.base_probabilities(
+                coarse_scores, framed.photo_frame, ops.shape(photos)[1:3]
+            ),
+            coarse_scores,
+        )
 
     def parse(
         self, photos: Tensor, training: bool = False, cropper: Cropper | None = None
     ) -> dict[str, Tensor]:
         """Parses photos of one size, see `StnIcnn`; the arguments of `parse_parts`."""
-        probabilities, theta, coarse_scores = self.parse_parts(
-            photos, training, cropper
-        )
-        mask = self.paste_back(probabilities, theta, ops.shape(photos)[1:3])
-        return {"mask": mask, "theta": theta, "coarse_scores": coarse_scores}
+        parsed = self.parse_parts(photos, training, cropper)
+        size = ops.shape(photos)[1:3]
+        return {
+            "mask": self.paste_back(
+                parsed.probabilities, parsed.theta, size, parsed.base
+            ),
+            "theta": parsed.theta,
+            "coarse_scores": parsed.coarse_scores,
+        }

@@ -4,8 +4,7 @@ from typing import Any
 
 import keras
 
-from stn_icnn_tf.class_sets import NUM_CLASSES, PARTS
-from stn_icnn_tf.geometry.paste_back import paste_back
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet, as_class_set
 from stn_icnn_tf.geometry.windows import WINDOW_RULES
 from stn_icnn_tf.layers.icnn import InterlinkedCNN
 from stn_icnn_tf.layers.learned_crop import LearnedCrop
@@ -55,11 +54,28 @@ def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
+def preset_arguments(preset: str, **kwargs: Any) -> dict[str, Any]:
+    """Returns the arguments of a named preset, its class set among them.
+
+    Args:
+        preset: one of `MODEL_PRESETS`.
+        **kwargs: override those of the preset.
+
+    Raises:
+        ValueError: if there is no such preset, or class set.
+    """
+    _choice("preset", preset, tuple(MODEL_PRESETS))
+    arguments = {"class_set": EIGHT_PARTS, **MODEL_PRESETS[preset], **kwargs}
+    return {**arguments, "class_set": as_class_set(arguments["class_set"])}
+
+
 @keras.saving.register_keras_serializable(package="stn_icnn_tf")
 class StnIcnn(Pipeline, keras.Model):
     """Parses faces: any photo size in, a mask of the same size out.
 
     Args:
+        class_set: what is labelled, and which parts are cropped: a `ClassSet`, its
+            config, or a name in `CLASS_SETS`.
         framing: how a photo becomes the coarse image. `"letterbox"` centres it
             on a zero square; `"stretch"` is the paper's.
         window: `"face"`: windows grow with the face. `"fixed"`, the paper's:
@@ -85,7 +101,7 @@ class StnIcnn(Pipeline, keras.Model):
     Output:
         a dict: `mask` uint8 `(batch, height, width)`, class ids; `theta` float
         `(batch, parts, 2, 3)`, patch -> photo; `coarse_scores` float `(batch,
-        coarse_size, coarse_size, 9)`, logits.
+        coarse_size, coarse_size, classes)`, logits.
 
     Example:
 
@@ -102,6 +118,7 @@ class StnIcnn(Pipeline, keras.Model):
 
     def __init__(
         self,
+        class_set: ClassSet | dict | str = EIGHT_PARTS,
         framing: str = "letterbox",
         window: str = "face",
         coarse_size: int = 128,
@@ -118,6 +135,12 @@ class StnIcnn(Pipeline, keras.Model):
     ) -> None:
         # Photos and thetas lose their last digits in bfloat16: no autocast here.
         super().__init__(dtype=dtype, autocast=False, **kwargs)
+        self.class_set = as_class_set(class_set)
+        if len(mean_crop) != self.class_set.num_parts:
+            raise ValueError(
+                "Argument `mean_crop` must hold a row for each of the parts "
+                f"{self.class_set.part_names}. Received: mean_crop={mean_crop}"
+            )
         self.framing = _choice("framing", framing, FRAMINGS)
         self.window = _choice("window", window, WINDOW_RULES)
         if canvas_size < coarse_size:
@@ -137,7 +160,7 @@ class StnIcnn(Pipeline, keras.Model):
         # === Layers ===
         policy = self.dtype_policy
         self.coarse = InterlinkedCNN(
-            NUM_CLASSES,
+            self.class_set.num_classes,
             coarse_filters,
             activation=activation,
             background=COARSE_BACKGROUND,
@@ -153,7 +176,6 @@ class StnIcnn(Pipeline, keras.Model):
         )
         self.mean_crop = self.localization.mean_crop
         self.crop = LearnedCrop(patch_size, name="crop")
-        self.paste_back = paste_back
         self.part_nets = {
             part.net: InterlinkedCNN(
                 1 + len(part.classes),
@@ -163,11 +185,13 @@ class StnIcnn(Pipeline, keras.Model):
                 dtype=policy,
                 name=part.net,
             )
-            for part in PARTS
+            for part in self.class_set.parts
         }
         # Every shape that matters is known here, so the weights exist at once.
         self.coarse.build((None, coarse_size, coarse_size, 3))
-        self.localization.build((None, coarse_size, coarse_size, NUM_CLASSES))
+        self.localization.build(
+            (None, coarse_size, coarse_size, self.class_set.num_classes)
+        )
         for net in self.part_nets.values():
             net.build((None, patch_size, patch_size, 3))
         self.built = True
@@ -175,8 +199,7 @@ class StnIcnn(Pipeline, keras.Model):
     @classmethod
     def from_preset(cls, preset: str, **kwargs: Any) -> "StnIcnn":
         """Makes a model with the arguments of a named preset; `kwargs` override."""
-        _choice("preset", preset, tuple(MODEL_PRESETS))
-        return cls(**{**MODEL_PRESETS[preset], **kwargs})
+        return cls(**preset_arguments(preset, **kwargs))
 
     def call(self, photos: Tensor, training: bool = False) -> dict[str, Tensor]:
         return self.parse(photos, training=training)
@@ -186,6 +209,7 @@ class StnIcnn(Pipeline, keras.Model):
     def get_config(self) -> dict:
         config = super().get_config()
         config.update(
+            class_set=self.class_set.get_config(),
             framing=self.framing,
             window=self.window,
             coarse_size=self.coarse_size,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import MIRRORED_CLASSES
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.data.augment import (
     AUGMENTATIONS,
     Augmentation,
@@ -81,7 +81,7 @@ def test_mirroring_swaps_left_and_right_ids():
     mirror = dataclasses.replace(NOTHING, mirror=True)
     seeds = [tf.constant([n, 0], tf.int64) for n in range(8)]
     results = [frame_example(example, FRAMING, mirror, seed) for seed in seeds]
-    expected = np.array(MIRRORED_CLASSES)[plain["mask"].numpy()[:, ::-1]]
+    expected = np.array(EIGHT_PARTS.mirrored_classes)[plain["mask"].numpy()[:, ::-1]]
     same = [np.mean(r["mask"] == plain["mask"]) > 0.99 for r in results]
     flipped = [np.mean(r["mask"] == expected) > 0.97 for r in results]
     assert any(same) and any(flipped)
@@ -191,6 +191,25 @@ def test_photo_far_larger_than_the_canvas_is_shrunk_first():
     }
     framed = frame_example(example, FRAMING)
     assert np.std(framed["image"].numpy()[4:-4, 4:-4].astype(float)) < 12
+
+
+@pytest.mark.parametrize("size", [(339, 134), (134, 339), (270, 203)])
+def test_a_shrunk_photo_stays_under_its_label(size):
+    # Shrunk to whole pixels, the sides of these photos keep different ratios.
+    height, width = size
+    image = np.zeros((*size, 3), "uint8")
+    image[height - 60 : height - 20, width - 60 : width - 20] = 250
+    mask = (image[..., :1] > 0).astype("uint8")
+    framed = frame_example(
+        {"image": tf.constant(image), "segmentation_mask": tf.constant(mask)}, FRAMING
+    )
+    assert max(size) // FRAMING.canvas_size > 1
+    for axis in (0, 1):
+        weights = tf.cast(framed["image"][..., 0], tf.float32).numpy().sum(axis)
+        labels = framed["mask"].numpy().sum(axis)
+        places = np.arange(64)
+        seen, labelled = (np.average(places, weights=w) for w in (weights, labels))
+        assert abs(seen - labelled) < 0.25
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 
-from stn_icnn_tf.class_sets import CLASS_NAMES, PALETTE, PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.export import saved_model as export
 from stn_icnn_tf.export.image_decoding import decode_photo
-from stn_icnn_tf.export.signatures import SIGNATURES
+from stn_icnn_tf.export.signatures import signatures as described_signatures
 from stn_icnn_tf.inference.face_search import FaceSearch
 from stn_icnn_tf.inference.fused import FusedModel
 from tests.helpers import encode, photos
@@ -45,7 +45,7 @@ def test_boxes_hold_their_parts_and_lie_in_photo_pixels(signatures):
     outputs = signatures["serving_default"](images=tf.constant(photos(1, 80, 120)))
     mask, theta = outputs["mask"][0].numpy(), outputs["theta"][0].numpy()
     found = 0
-    for part, box, window in zip(PARTS, outputs["boxes"][0].numpy(), theta):
+    for part, box, window in zip(EIGHT_PARTS.parts, outputs["boxes"][0].numpy(), theta):
         ys, xs = np.nonzero(np.isin(mask, part.classes))
         pixel = (box[2:] - box[:2]) / 17
         # The centre of a window, and of a pixel, is half a pixel from its edge.
@@ -169,12 +169,12 @@ def test_graph_needs_no_python(served):
 def test_labels_name_the_classes_and_describe_the_signatures(served, signatures):
     labels = export.read_labels(served[1])
     assert [(c["id"], c["name"], tuple(c["color"])) for c in labels["classes"]] == [
-        (i, CLASS_NAMES[i], PALETTE[i]) for i in range(9)
+        (i, EIGHT_PARTS.names[i], EIGHT_PARTS.palette[i]) for i in range(9)
     ]
     assert {part["name"]: part["classes"] for part in labels["parts"]} == {
-        part.name: list(part.classes) for part in PARTS
+        part.name: list(part.classes) for part in EIGHT_PARTS.parts
     }
-    assert set(labels["signatures"]) == set(SIGNATURES) == set(signatures)
+    assert set(labels["signatures"]) == set(described_signatures()) == set(signatures)
     for name, described in labels["signatures"].items():
         inputs = signatures[name].structured_input_signature[1]
         outputs = signatures[name].structured_outputs
@@ -236,7 +236,7 @@ def test_failed_export_leaves_the_version_that_was_there(served, tmp_path, monke
 
 def test_version_that_was_there_is_replaced(served, tmp_path, monkeypatch):
     def save(_, folder, signatures):
-        assert set(signatures) == set(SIGNATURES)
+        assert set(signatures) == set(described_signatures())
         pathlib.Path(folder).mkdir()
         (pathlib.Path(folder) / "saved_model.pb").write_bytes(b"new")
 

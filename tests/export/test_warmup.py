@@ -3,7 +3,9 @@
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.export.signatures import SIGNATURES
+from stn_icnn_tf.export.signatures import signatures
+
+SIGNATURES = signatures()
 from stn_icnn_tf.export.warmup import WARMUP_FILE
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.geometry.affine import (
     affine_grid,
     compose_theta,
@@ -139,14 +139,14 @@ def test_crop_then_paste_back_recovers_the_interior():
     rng = np.random.default_rng(0)
     mask = np.zeros((1, canvas, canvas), "uint8")
     centers, theta = whole_pixel_theta(canvas, patch)
-    for part, (x, y) in zip(PARTS, centers[0], strict=True):
+    for part, (x, y) in zip(EIGHT_PARTS.parts, centers[0], strict=True):
         mask[0, y - 10 : y + 11, x - 10 : x + 11] = rng.choice(
             (0, *part.classes), (21, 21)
         )
     crops = np.array(LearnedCrop(patch, "nearest")(mask[..., None], theta))[..., 0]
     probabilities = [
-        np.stack([crops[:, i] == c for c in (0, *part.classes)], -1).astype("float32")
-        for i, part in enumerate(PARTS)
+        np.stack([crops[:, i] == c for c in part.classes], -1).astype("float32")
+        for i, part in enumerate(EIGHT_PARTS.parts)
     ]
     pasted = paste_back(probabilities, theta, (canvas, canvas))
     np.testing.assert_array_equal(pasted, mask)
@@ -157,15 +157,15 @@ def test_paste_back_multiplies_the_background_of_overlapping_patches():
     # beats its own background; but 0.55 * 0.55 is less than 0.45.
     theta = make_theta(np.full((1, 6, 2), 0.5), np.zeros((1, 6, 2)))
     probabilities = []
-    for index, part in enumerate(PARTS):
+    for index, part in enumerate(EIGHT_PARTS.parts):
         foreground = {0: 0.45, 4: 0.40}.get(index, 0.0)
-        scores = np.zeros((1, 5, 5, 1 + len(part.classes)), "float32")
-        scores[..., 0], scores[..., 1] = 1 - foreground, foreground
+        scores = np.zeros((1, 5, 5, len(part.classes)), "float32")
+        scores[..., 0] = foreground
         probabilities.append(scores)
     pasted = np.array(paste_back(probabilities, theta, (9, 9)))
     assert pasted[0, 4, 4] == 1
     assert pasted[0, 0, 0] == 0
-    probabilities[4][..., 0], probabilities[4][..., 1] = 1.0, 0.0
+    probabilities[4][..., 0] = 0.0
     assert np.array(paste_back(probabilities, theta, (9, 9)))[0, 4, 4] == 0
 
 
@@ -173,8 +173,8 @@ def test_paste_back_multiplies_the_background_of_overlapping_patches():
 def test_paste_back_of_windows_across_and_beyond_the_border(translation):
     theta = make_theta(np.full((2, 6, 2), 0.4), np.broadcast_to(translation, (2, 6, 2)))
     probabilities = [
-        np.tile(np.eye(1 + len(p.classes), dtype="float32")[-1], (2, 5, 5, 1))
-        for p in PARTS
+        np.tile(np.eye(len(p.classes), dtype="float32")[-1], (2, 5, 5, 1))
+        for p in EIGHT_PARTS.parts
     ]
     pasted = np.array(paste_back(probabilities, theta, (20, 31)))
     xs = np.linspace(-1, 1, 31) - translation[0]

@@ -7,7 +7,7 @@ import tensorflow as tf
 from absl import app
 from PIL import Image
 
-from stn_icnn_tf.class_sets import PART_NAMES
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.inference.face_search import FaceSearch
 from stn_icnn_tf.layers.localization import MEAN_CROP
 from tests.helpers import small_model
@@ -35,7 +35,7 @@ def test_square_puts_the_eyes_where_the_mean_face_has_them(detector, astronaut):
     x, y, side, roll = square
     assert abs(roll) < 0.15
     for name, eye in (("left_eye", (204, 100)), ("right_eye", (245, 102))):
-        mean = MEAN[PART_NAMES.index(name), 1:]
+        mean = MEAN[EIGHT_PARTS.part_names.index(name), 1:]
         place = (x, y) + mean / 2.0 * (side - 1.0)
         assert np.hypot(*(place - eye)) < 8
 

@@ -279,6 +279,6 @@ def test_face_that_fits_is_parsed_as_by_the_model(size):
     assert len(np.unique(outputs["mask"])) > 2
     assert outputs["mask"].shape == size
     np.testing.assert_array_equal(outputs["square"], square)
-    # With its own coarse net the inference form chooses as the model does.
+    # With its own coarse net the fused model chooses as the model does.
     squares = [most_confident_crop(m, tf.constant(photo)) for m in (model, parser)]
     np.testing.assert_array_equal(*squares)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.geometry.affine import make_theta
 from stn_icnn_tf.geometry.paste_back import paste_back
 from stn_icnn_tf.inference.fixed_size import (
@@ -36,8 +36,8 @@ def test_resizing_equals_tensorflows(target):
 
 def _thetas():
     """Windows inside, across the border, and wholly outside."""
-    scale = RNG.uniform(0.05, 0.6, (1, len(PARTS), 2))
-    shift = RNG.uniform(-1.1, 1.1, (1, len(PARTS), 2))
+    scale = RNG.uniform(0.05, 0.6, (1, len(EIGHT_PARTS.parts), 2))
+    shift = RNG.uniform(-1.1, 1.1, (1, len(EIGHT_PARTS.parts), 2))
     shift[0, 0], scale[0, 0] = 3.0, 0.1
     return make_theta(scale.astype("float32"), shift.astype("float32"))
 
@@ -57,10 +57,10 @@ def test_pasting_whole_gives_the_same_mask(size):
             tf.nn.softmax(RNG.normal(size=(1, 17, 17, 1 + len(part.classes)), scale=3)),
             tf.float32,
         )
-        for part in PARTS
+        for part in EIGHT_PARTS.parts
     ]
-    expected = np.array(paste_back(probabilities, theta, size))
     foreground = [values[..., 1:] for values in probabilities]
+    expected = np.array(paste_back(foreground, theta, size))
     result = paste_back_whole(foreground, theta, size).numpy()
     assert result.shape == expected.shape and result.dtype == np.uint8
     assert len(np.unique(expected)) >= 8

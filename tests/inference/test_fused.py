@@ -1,10 +1,10 @@
-"""The inference form against the Keras model, step by step and whole."""
+"""The fused model against the Keras model, step by step and whole."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.geometry.affine import (
     affine_grid,
     grid_sample,
@@ -80,8 +80,8 @@ def test_folded_localization_equals_the_network():
 
 def _thetas(batch):
     """Windows inside, across the border, and wholly outside."""
-    scale = RNG.uniform(0.05, 0.6, (batch, len(PARTS), 2))
-    shift = RNG.uniform(-1.1, 1.1, (batch, len(PARTS), 2))
+    scale = RNG.uniform(0.05, 0.6, (batch, len(EIGHT_PARTS.parts), 2))
+    shift = RNG.uniform(-1.1, 1.1, (batch, len(EIGHT_PARTS.parts), 2))
     shift[0, 0], scale[0, 0] = 3.0, 0.1
     return make_theta(scale.astype("float32"), shift.astype("float32"))
 
@@ -99,11 +99,11 @@ def test_pasting_by_face_gives_the_same_mask(size):
     theta = _thetas(3)
     probabilities = [
         tf.nn.softmax(RNG.normal(size=(3, 17, 17, 1 + len(part.classes)), scale=3.0))
-        for part in PARTS
+        for part in EIGHT_PARTS.parts
     ]
     probabilities = [tf.cast(values, tf.float32) for values in probabilities]
-    expected = np.array(paste_back(probabilities, theta, size))
     foreground = [values[..., 1:] for values in probabilities]
+    expected = np.array(paste_back(foreground, theta, size))
     result = paste_back_by_face(foreground, theta, size).numpy()
     assert result.shape == expected.shape and result.dtype == np.uint8
     assert len(np.unique(expected)) == 9
@@ -113,7 +113,7 @@ def test_pasting_by_face_gives_the_same_mask(size):
 def _random_parts(batch):
     scores = [
         RNG.normal(size=(batch, 17, 17, 1 + len(part.classes)), scale=3.0)
-        for part in PARTS
+        for part in EIGHT_PARTS.parts
     ]
     return [tf.cast(tf.nn.softmax(values), tf.float32)[..., 1:] for values in scores]
 
@@ -165,11 +165,14 @@ def test_paste_back_allocates_no_canvas_of_scores():
     """Counts the bytes that each operation really asks for."""
     batch, side, channels = 2, 1024, 9
     corner = make_theta(
-        np.full((batch, len(PARTS), 2), 0.1, "float32"),
-        RNG.uniform(-0.5, -0.3, (batch, len(PARTS), 2)).astype("float32"),
+        np.full((batch, len(EIGHT_PARTS.parts), 2), 0.1, "float32"),
+        RNG.uniform(-0.5, -0.3, (batch, len(EIGHT_PARTS.parts), 2)).astype("float32"),
     )
     with tf.Graph().as_default():
-        foreground = [tf.random.uniform((batch, 17, 17, len(p.classes))) for p in PARTS]
+        foreground = [
+            tf.random.uniform((batch, 17, 17, len(p.classes)))
+            for p in EIGHT_PARTS.parts
+        ]
         theta = tf.constant(np.array(corner))
         mask = paste_back_by_face(foreground, theta, (side, side))
         record = tf.compat.v1.RunMetadata()

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.export.signatures import SIGNATURES
+from stn_icnn_tf.export.signatures import signatures
 from tests.helpers import decode_picture, encode_picture, photos
 
+SIGNATURES = signatures()
 SERVING = pathlib.Path(__file__).parents[2] / "serving"
 
 

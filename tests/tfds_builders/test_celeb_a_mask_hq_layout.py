@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stn_icnn_tf.class_sets import CLASS_NAMES
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from tests.helpers import zip_folder
 from tests.tfds_builders.celeb_data import BOXES, IDS, SIZE, SPLITS, write_celeb
 from tfds_builders import celeb_a_mask_hq, files
@@ -29,7 +29,7 @@ def test_config_parts_has_the_8_parts_by_the_images_left_and_right(root):
     assert mask.shape == SIZE
     assert mask.dtype == np.uint8
     names = celeb_a_mask_hq.Builder.BUILDER_CONFIGS[0].class_names
-    assert names == CLASS_NAMES
+    assert names == EIGHT_PARTS.names
     for (y, x), name in {
         (7, 15): "left_brow",  # The subject's right.
         (7, 30): "right_brow",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from stn_icnn_tf.class_sets import NUM_CLASSES
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from tfds_builders import synthetic_faces
 from tfds_builders.synthetic_faces import features
 from tfds_builders.synthetic_faces.canvas import Canvas, Pose, curve, ellipse
@@ -133,10 +133,10 @@ def test_same_seed_gives_the_same_drawing(drawings):
 
 def test_all_classes_and_no_others_occur(drawings):
     counts = np.array(
-        [np.bincount(m.ravel(), minlength=NUM_CLASSES) for _, m in drawings]
+        [np.bincount(m.ravel(), minlength=EIGHT_PARTS.num_classes) for _, m in drawings]
     )
 
-    assert counts.shape[1] == NUM_CLASSES
+    assert counts.shape[1] == EIGHT_PARTS.num_classes
     # A part may be hidden by hair; most are not.
     assert (np.mean(counts[:, [1, 2, 3, 4, 5, 6, 8]] > 0, axis=0) > 0.8).all()
     # The mouth is open in some drawings and shut in others.

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.geometry.affine import frame_theta
 from stn_icnn_tf.geometry.windows import part_centers
 from stn_icnn_tf.layers.learned_crop import centroid_theta
 from stn_icnn_tf.layers.localization import MEAN_CROP
 from stn_icnn_tf.metrics import scores
+from stn_icnn_tf.models.pipeline import Pipeline
 from tests.helpers import faces, photos, shake, small_model
 from trainers import evaluate
 from trainers.evaluation.croppers import CROPPERS, make_cropper
@@ -40,7 +41,9 @@ def mean_face(ratio, but=()):
     """The mean face, `ratio` times as large, one pixel a part."""
     pixels = {
         tuple(np.round(200 + 200 * ratio * center).astype(int)): part.classes[0]
-        for index, (part, center) in enumerate(zip(PARTS, MEAN[:, 1:], strict=True))
+        for index, (part, center) in enumerate(
+            zip(EIGHT_PARTS.parts, MEAN[:, 1:], strict=True)
+        )
         if index not in but
     }
     return mask_with(pixels, SIZE)
@@ -187,8 +190,11 @@ def test_evaluate_parses_with_the_cropper_of_the_photos_label(monkeypatch):
         asked.append((name, len(mask.shape)))
         return lambda scores, framed: mask
 
-    class Echo:
-        framing = "stretch"
+    class Echo(Pipeline):
+        framing, coarse_size, class_set = "stretch", 8, EIGHT_PARTS
+
+        def enlarge_scores(self, scores, frame, size):
+            return scores
 
         def parse(self, photo, cropper):
             mask = cropper(None, None)
@@ -205,16 +211,18 @@ def test_evaluate_parses_with_the_cropper_of_the_photos_label(monkeypatch):
 def test_evaluate_names_the_cropper_and_keeps_the_defaults_file(
     cropper, tmp_path, monkeypatch, capsys
 ):
-    def scored(model, dataset, cropper, class_names, groups):
+    def scored(model, dataset, cropper, table, groups, glasses_id):
         assert groups is None
         return {"stn_icnn": scores(np.eye(9, dtype=int)), "asked": cropper}
 
-    monkeypatch.setattr(evaluate, "load_model", lambda name: None)
+    model = types.SimpleNamespace(class_set=EIGHT_PARTS)
+    monkeypatch.setattr(evaluate, "load_model", lambda name: model)
     monkeypatch.setattr(evaluate, "load_builder", lambda *names: None)
     monkeypatch.setattr(evaluate, "load_split", lambda *names: None)
-    monkeypatch.setattr(evaluate, "label_names", lambda builder: None)
+    monkeypatch.setattr(evaluate, "label_names", lambda builder: EIGHT_PARTS.names)
+    monkeypatch.setattr(evaluate, "class_table", lambda *given: None)
     monkeypatch.setattr(evaluate, "evaluate", scored)
-    monkeypatch.setattr(evaluate, "format_table", lambda results: "the table")
+    monkeypatch.setattr(evaluate, "format_table", lambda *given: "the table")
     namespace = types.SimpleNamespace(
         model=str(tmp_path),
         dataset="drawn/tiny",
@@ -225,7 +233,7 @@ def test_evaluate_names_the_cropper_and_keeps_the_defaults_file(
         table=None,
         cropper=cropper,
         form="keras",
-        conditions=False,
+        subgroups=False,
     )
     monkeypatch.setattr(evaluate, "FLAGS", namespace)
     evaluate.main(["evaluate"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stn_icnn_tf.class_sets import PALETTE
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.geometry.affine import make_theta
 from stn_icnn_tf.visualize import outline_windows, window_boxes
 from tests.helpers import faces, photos, shake, small_model
@@ -41,9 +41,9 @@ def label():
 
 
 def test_a_parts_box_is_around_all_its_classes():
-    assert part_box(label(), LEFT_EYE) == (10, 30, 30, 40)
-    assert part_box(label(), MOUTH) == (30, 70, 50, 80)
-    assert part_box(label(), NOSE) is None
+    assert part_box(label(), EIGHT_PARTS.parts[LEFT_EYE]) == (10, 30, 30, 40)
+    assert part_box(label(), EIGHT_PARTS.parts[MOUTH]) == (30, 70, 50, 80)
+    assert part_box(label(), EIGHT_PARTS.parts[NOSE]) is None
 
 
 @pytest.mark.parametrize("fill", ["skin", "noise"])
@@ -164,7 +164,7 @@ def test_both_croppers_are_measured_on_the_same_parts():
 def test_windows_are_drawn_in_the_colours_of_their_parts():
     boxes = np.tile([[10.0, 20.0, 30.0, 40.0]], (6, 1))
     picture = outline_windows(np.zeros((50, 50, 3), "uint8"), boxes, [NOSE])
-    assert tuple(picture[20, 10]) == tuple(picture[40, 30]) == PALETTE[5]
+    assert tuple(picture[20, 10]) == tuple(picture[40, 30]) == EIGHT_PARTS.palette[5]
     assert not picture[30, 20].any() and not picture[19].any()
 
 
@@ -172,7 +172,7 @@ def test_script_writes_numbers_and_picture(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(missing_parts, "load_model", lambda name: small_model())
     monkeypatch.setattr(data, "load_builder", lambda *names: None)
     monkeypatch.setattr(data, "load_split", lambda *names: faces(3))
-    monkeypatch.setattr(data, "refuse_other_classes", lambda builder: None)
+    monkeypatch.setattr(data, "refuse_other_classes", lambda *given: None)
     namespace = types.SimpleNamespace(
         model="m",
         dataset="drawn",

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from stn_icnn_tf.class_sets import PALETTE
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from tests.helpers import decode_picture, encode_picture, photos
 from trainers import request
 from trainers.common.photos import encoded_photo, read_photo
@@ -45,7 +45,7 @@ def check_outputs(output, folder, model):
         expected = np.array(model(read_photo(folder / name)[None])["mask"])[0]
         with Image.open(output / f"{stem}_mask.png") as mask:
             assert mask.mode == "P" and mask.size == size
-            assert tuple(mask.getpalette()[3:6]) == PALETTE[1]
+            assert tuple(mask.getpalette()[3:6]) == EIGHT_PARTS.palette[1]
             np.testing.assert_array_equal(mask, expected)
         with Image.open(output / f"{stem}_overlay.png") as overlay:
             assert overlay.mode == "RGB" and overlay.size == size

@@ -100,7 +100,7 @@ def test_script_writes_numbers_and_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(robustness, "load_model", lambda name: model)
     monkeypatch.setattr(data, "load_builder", lambda *args: None)
     monkeypatch.setattr(data, "load_split", lambda *args: faces(2))
-    monkeypatch.setattr(data, "refuse_other_classes", lambda builder: None)
+    monkeypatch.setattr(data, "refuse_other_classes", lambda *given: None)
     given = types.SimpleNamespace(
         model="m",
         dataset="drawn",

@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from stn_icnn_tf.class_sets import PALETTE
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.export.saved_model import export_saved_model
+from stn_icnn_tf.models.pipeline import Pipeline
 from stn_icnn_tf.pretrained import load_model
 from tests.helpers import photos, script, shake, small_model
 from trainers import evaluate
@@ -89,7 +90,7 @@ def test_predict_script_goes_on_past_a_bad_file_and_exits_1(run_folder, tmp_path
     with Image.open(output / "turned_mask.png") as mask:
         assert mask.mode == "P" and mask.size == (40, 60)
         assert np.max(np.asarray(mask)) <= 8
-        assert tuple(mask.getpalette()[3:6]) == PALETTE[1]
+        assert tuple(mask.getpalette()[3:6]) == EIGHT_PARTS.palette[1]
     with Image.open(output / "turned_overlay.png") as overlay:
         assert overlay.mode == "RGB" and overlay.size == (40, 60)
 
@@ -130,10 +131,11 @@ def test_evaluating_labels_against_themselves_scores_one():
         ),
     }
 
-    class Oracle:
-        framing = "stretch"
+    class Oracle(Pipeline):
+        framing, coarse_size, class_set = "stretch", 8, EIGHT_PARTS
 
-        learned_windows = None
+        def enlarge_scores(self, scores, frame, size):
+            return scores
 
         def parse(self, photo, cropper):
             mask = example["segmentation_mask"][None, ..., 0]

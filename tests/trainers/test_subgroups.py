@@ -4,20 +4,26 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import CELEBAMASK_HQ_LABELS, CLASS_NAMES
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.metrics import confusion_matrix
+from stn_icnn_tf.models.pipeline import Pipeline
 from tests.helpers import faces
+from tfds_builders.celeb_a_mask_hq import layout
 from trainers import evaluate
 from trainers.common import data
 from trainers.evaluation.subgroups import (
     SubgroupScores,
-    class_table,
     format_subgroups,
     head_roll,
     photo_subgroups,
 )
 
-NAMES = ("background", "skin", "eye_g", *CELEBAMASK_HQ_LABELS)
+NAMES = ("background", "skin", "eye_g", *layout.CLASS_MAP)
+
+
+def builder_of(names, **attributes):
+    info = types.SimpleNamespace(metadata={"class_names": list(names)}, full_name="x/y")
+    return types.SimpleNamespace(info=info, **attributes)
 
 
 def label(side=300, drop=0, inner=4):
@@ -74,16 +80,20 @@ def test_groups_are_scored_apart():
 
 
 def test_ids_of_all_classes_become_ours_and_tell_glasses(monkeypatch):
-    assert class_table(CLASS_NAMES) is None
-    table = class_table(NAMES)
+    assert data.class_table(builder_of(EIGHT_PARTS.names), EIGHT_PARTS) is None
+    builder = builder_of(NAMES, CLASS_MAP=layout.CLASS_MAP)
+    table = data.class_table(builder, EIGHT_PARTS)
     assert [table[NAMES.index(n)] for n in ("skin", "r_eye", "l_lip")] == [0, 3, 8]
 
-    class Echo:
-        framing = "stretch"
+    class Echo(Pipeline):
+        framing, coarse_size, class_set = "stretch", 8, EIGHT_PARTS
 
         def parse(self, photo, cropper=None):
             mask = cropper(None, None)
             return {"mask": mask, "coarse_scores": tf.one_hot(mask * 0, 9)}
+
+        def enlarge_scores(self, scores, frame, size):
+            return scores
 
     monkeypatch.setattr(
         evaluate, "make_cropper", lambda model, name, mask: lambda *args: mask
@@ -91,7 +101,7 @@ def test_ids_of_all_classes_become_ours_and_tell_glasses(monkeypatch):
 
     def to_all(example):
         # Ours, by the ids of `NAMES`; the first pixel is glasses.
-        ids = [0, *(NAMES.index(n) for n in CELEBAMASK_HQ_LABELS)]
+        ids = [0, *(NAMES.index(n) for n in layout.CLASS_MAP)]
         mask = tf.gather(
             tf.constant(ids, tf.uint8), tf.cast(example["segmentation_mask"], tf.int32)
         )
@@ -100,8 +110,9 @@ def test_ids_of_all_classes_become_ours_and_tell_glasses(monkeypatch):
         return {**example, "segmentation_mask": mask}
 
     groups = SubgroupScores()
+    glasses_id = NAMES.index("eye_g")
     results = evaluate.evaluate(
-        Echo(), faces(1).map(to_all), class_names=NAMES, groups=groups
+        Echo(), faces(1).map(to_all), "learned", table, groups, glasses_id
     )
     assert results["stn_icnn"]["overall_strict"] == 1
     assert results["stn_icnn"]["mean_f1"] == 1
@@ -116,7 +127,7 @@ def test_data_set_with_other_classes_is_refused():
     with pytest.raises(
         ValueError, match="`dataset` must have.*celeb_a_mask_hq/all.*eye_g"
     ):
-        data.refuse_other_classes(builder)
+        data.refuse_other_classes(builder, EIGHT_PARTS)
     info.metadata = None
-    data.refuse_other_classes(builder)
-    assert data.label_names(builder) == CLASS_NAMES
+    data.refuse_other_classes(builder, EIGHT_PARTS)
+    assert data.label_names(builder) == EIGHT_PARTS.names

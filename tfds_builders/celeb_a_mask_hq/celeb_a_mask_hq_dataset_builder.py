@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import tensorflow_datasets as tfds
 
-from stn_icnn_tf.class_sets import CLASS_NAMES
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from tfds_builders import beam
 from tfds_builders.celeb_a_mask_hq import layout
 from tfds_builders.celeb_a_mask_hq.examples import read_example
@@ -43,7 +43,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             name="parts",
             description="The 8 parts of stn_icnn_tf: brows, eyes, nose and mouth.",
             labels=layout.PART_LABELS,
-            class_names=CLASS_NAMES,
+            class_names=EIGHT_PARTS.names,
         ),
         CelebAMaskHqConfig(
             name="all",
@@ -53,6 +53,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         ),
     ]
     DEFAULT_BUILDER_CONFIG_NAME = "parts"
+    # Name of a class in the data -> its name in a `ClassSet`.
+    CLASS_MAP = layout.CLASS_MAP
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""
     Download `{layout.ARCHIVE_NAME}` from {HOMEPAGE} and put it, or the folder it
     holds, into `manual_dir`; with CelebA's `list_eval_partition.txt` beside it for

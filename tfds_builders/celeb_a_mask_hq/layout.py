@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from stn_icnn_tf.class_sets import CELEBAMASK_HQ_LABELS
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from tfds_builders import files
 from tfds_builders.files import Root
 
@@ -40,9 +40,21 @@ PARTS = (
     "cloth",
 )
 
+# Part -> name of its class here. `l_` and `r_` are the SUBJECT's, so `r_` is on the
+# image's left; but `u_lip` and `l_lip` are upper and lower.
+CLASS_MAP = {
+    "r_brow": "left_brow",
+    "l_brow": "right_brow",
+    "r_eye": "left_eye",
+    "l_eye": "right_eye",
+    "nose": "nose",
+    "u_lip": "upper_lip",
+    "mouth": "inner_mouth",
+    "l_lip": "lower_lip",
+}
 # Part -> class id, for the 8 parts of this project and for all of them.
 PART_LABELS = {
-    part: CELEBAMASK_HQ_LABELS[part] for part in PARTS if part in CELEBAMASK_HQ_LABELS
+    part: EIGHT_PARTS.id_of(CLASS_MAP[part]) for part in PARTS if part in CLASS_MAP
 }
 ALL_LABELS = {part: class_id for class_id, part in enumerate(PARTS, 1)}
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from stn_icnn_tf.class_sets import HELEN_LABELS, NUM_CLASSES
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from tfds_builders import files
 from tfds_builders.files import Root
 
@@ -15,8 +15,10 @@ LISTS = {
     "validation": "tuning.txt",
     "test": "testing.txt",
 }
-# Numbers of the soft masks; 00, 01 and 10 are background, face skin and hair.
+# Numbers of the soft masks; 00, 01 and 10 are background, face skin and hair, which
+# have no class of their own here. 02 to 09 are the classes 1 to 8 in their order.
 LABEL_NUMBERS = tuple(range(11))
+CLASS_IDS = {number: number - 1 for number in range(2, 10)}
 
 
 def find_root(manual_dir: str | pathlib.Path) -> Root:
@@ -161,9 +163,9 @@ def merge_soft_masks(masks: dict[int, np.ndarray]) -> np.ndarray:
         uint8 `(height, width)`, class ids, 0..8.
     """
     some = next(iter(masks.values()))
-    scores = np.zeros((NUM_CLASSES, *some.shape), "int32")
+    scores = np.zeros((EIGHT_PARTS.num_classes, *some.shape), "int32")
     for number, mask in masks.items():
-        scores[HELEN_LABELS.get(number, 0)] += mask
+        scores[CLASS_IDS.get(number, 0)] += mask
     return scores.argmax(axis=0).astype("uint8")
 
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from stn_icnn_tf.class_sets import CLASS_NAMES
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from tfds_builders.synthetic_faces.canvas import Canvas, curve, ellipse
 from tfds_builders.synthetic_faces.look import Look
 
-_IDS = {name: class_id for class_id, name in enumerate(CLASS_NAMES)}
+_IDS = {name: class_id for class_id, name in enumerate(EIGHT_PARTS.names)}
 
 
 def _id(part: str, side: int) -> int:

@@ -3,11 +3,12 @@
 import importlib
 from collections.abc import Iterator
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from stn_icnn_tf.class_sets import CLASS_NAMES
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.data.preprocess import decode_example
 
 DATASETS = ("celeb_a_mask_hq", "helen", "synthetic_faces")
@@ -45,26 +46,45 @@ def load_builder(
 def label_names(builder: tfds.core.DatasetBuilder) -> tuple[str, ...]:
     """Returns the name of each id in the labels of a data set."""
     metadata = builder.info.metadata or {}
-    return tuple(metadata.get("class_names", CLASS_NAMES))
+    return tuple(metadata.get("class_names", EIGHT_PARTS.names))
 
 
-def refuse_other_classes(builder: tfds.core.DatasetBuilder) -> None:
-    """Refuses a data set whose ids are not those of the model.
+def refuse_other_classes(
+    builder: tfds.core.DatasetBuilder, class_set: ClassSet
+) -> None:
+    """Refuses a data set whose ids are not those of a model's class set.
 
     Raises:
         ValueError: if they are not.
     """
     names = label_names(builder)
-    if names != CLASS_NAMES:
+    if names != class_set.names:
         raise ValueError(
-            f"Argument `dataset` must have the model's classes {CLASS_NAMES}. "
+            f"Argument `dataset` must have the model's classes {class_set.names}. "
             f"Received: dataset={builder.info.full_name} with {names}"
         )
+
+
+def class_table(
+    builder: tfds.core.DatasetBuilder, class_set: ClassSet
+) -> np.ndarray | None:
+    """Returns the class id of each id of a data set; 0 for what has no class.
+
+    None if the ids are the same already. A builder whose classes have other names than
+    the class set's says which is which in its `CLASS_MAP`.
+    """
+    names = label_names(builder)
+    if names == class_set.names:
+        return None
+    class_map = getattr(builder, "CLASS_MAP", {})
+    known = {name: class_id for class_id, name in enumerate(class_set.names)}
+    return np.array([known.get(class_map.get(n, n), 0) for n in names], "uint8")
 
 
 def load_photos(
     name: str,
     split: str,
+    class_set: ClassSet,
     data_dir: str | None = None,
     manual_dir: str | None = None,
     limit: int | None = None,
@@ -74,6 +94,7 @@ def load_photos(
     Args:
         name: see `load_builder`, as `data_dir` and `manual_dir`.
         split: see `load_split`.
+        class_set: of the model.
         data_dir: the TFDS data folder.
         manual_dir: folder with the download.
         limit: number of photos; None: all.
@@ -82,7 +103,7 @@ def load_photos(
         ValueError: as `load_builder`, `load_split` and `refuse_other_classes`.
     """
     builder = load_builder(name, data_dir, manual_dir)
-    refuse_other_classes(builder)
+    refuse_other_classes(builder, class_set)
     dataset = load_split(builder, split)
     return dataset if limit is None else dataset.take(limit)
 

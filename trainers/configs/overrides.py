@@ -1,8 +1,11 @@
 """Overrides from the command line: texts that become fields of a stage or a model."""
 
 import inspect
+import json
+import pathlib
 from typing import Any
 
+from stn_icnn_tf.class_sets import CLASS_SETS, ClassSet, as_class_set
 from stn_icnn_tf.data.augment import AUGMENTATIONS, Augmentation
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from trainers.configs.stages import Jitter
@@ -46,6 +49,24 @@ def read_value(override: str, field: str, kind: Any, text: str) -> Any:
     except (KeyError, ValueError) as error:
         raise ValueError(
             f"An override of {field} must be {wanted}. Received: {override}"
+        ) from error
+
+
+def read_class_set(text: str) -> ClassSet:
+    """Reads a class set: a name in `CLASS_SETS`, or a JSON file of its config.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    path = pathlib.Path(text).expanduser()
+    if text in CLASS_SETS or path.suffix != ".json":
+        return as_class_set(text)
+    try:
+        return ClassSet.from_config(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            "Argument `class_set` must name a JSON file that describes one. "
+            f"Received: class_set={text}: {error}"
         ) from error
 
 

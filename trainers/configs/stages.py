@@ -7,7 +7,6 @@ batch norm statistics included.
 import dataclasses
 import math
 
-from stn_icnn_tf.class_sets import NUM_PARTS
 from stn_icnn_tf.data.augment import Augmentation
 from trainers.training.optimizer import OPTIMIZERS
 
@@ -103,11 +102,6 @@ class Stage:
                     f"Argument `{field}` must be one of {choices}. "
                     f"Received: {field}={getattr(self, field)}"
                 )
-        if isinstance(self.jitter, tuple) and len(self.jitter) != NUM_PARTS:
-            raise ValueError(
-                f"Argument `jitter` must be a number, or one Jitter for each of the "
-                f"{NUM_PARTS} parts. Received: jitter={self.jitter}"
-            )
         if self.trained_networks == ():
             raise ValueError(
                 f"Stage {self.name} must train a network. Received: all rates are 0"

@@ -49,6 +49,7 @@ def _centroid(model: Pipeline) -> Cropper:
             model.window,
             model.mean_crop,
             model.scale_range,
+            model.class_set,
         )
 
     return windows
@@ -57,7 +58,7 @@ def _centroid(model: Pipeline) -> Cropper:
 def _ground_truth(model: Pipeline, mask: tf.Tensor) -> Cropper:
     def windows(coarse_scores: tf.Tensor, framed: FramedPhotos) -> tf.Tensor:
         del coarse_scores
-        centers, present = part_centers(mask)
+        centers, present = part_centers(mask, model.class_set)
         extent = tf.cast(tf.shape(mask)[:0:-1] - 1, tf.float32)  # (x, y)
         theta = target_theta(
             2.0 * centers / extent - 1.0,

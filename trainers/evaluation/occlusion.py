@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from stn_icnn_tf.class_sets import PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet, Part
 
 FILLS = ("skin", "noise")
 
@@ -14,17 +14,17 @@ MARGIN = 0.15
 Box = tuple[int, int, int, int]
 
 
-def part_box(mask: np.ndarray, part: int) -> Box | None:
+def part_box(mask: np.ndarray, part: Part) -> Box | None:
     """Finds the rectangle around a part.
 
     Args:
         mask: integer `(height, width)`, class ids.
-        part: index of the part.
+        part: the part.
 
     Returns:
         left, top, right, bottom in pixels, half open; None if the part is absent.
     """
-    ys, xs = np.nonzero(np.isin(mask, PARTS[part].classes))
+    ys, xs = np.nonzero(np.isin(mask, part.classes))
     if not len(ys):
         return None
     return int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
@@ -42,10 +42,17 @@ def grow(box: Box, margin: int, size: tuple[int, int]) -> Box:
 
 
 def choose_parts(
-    mask: np.ndarray, most: int, rng: np.random.Generator
+    mask: np.ndarray,
+    most: int,
+    rng: np.random.Generator,
+    class_set: ClassSet = EIGHT_PARTS,
 ) -> tuple[int, ...]:
-    """Draws 1 to `most` of the parts that a label has; none if it has none."""
-    present = [part for part in range(len(PARTS)) if part_box(mask, part) is not None]
+    """Draws 1 to `most` of the parts that a label has: their indices, maybe none."""
+    present = [
+        index
+        for index, part in enumerate(class_set.parts)
+        if part_box(mask, part) is not None
+    ]
     if not present:
         return ()
     count = rng.integers(1, min(most, len(present)) + 1)
@@ -58,6 +65,7 @@ def cover_parts(
     parts: Iterable[int],
     fill: str,
     rng: np.random.Generator,
+    class_set: ClassSet = EIGHT_PARTS,
 ) -> tuple[np.ndarray, list[Box]]:
     """Covers parts, and a margin around each, with a filled rectangle.
 
@@ -68,6 +76,7 @@ def cover_parts(
         fill: `"skin"`, the mean colour of what surrounds the rectangle and is no
             part; or `"noise"`, every value alike, pixel by pixel.
         rng: where noise is drawn from.
+        class_set: has the parts.
 
     Returns:
         the covered photo, a copy; and the rectangles, left, top, right, bottom in
@@ -83,7 +92,7 @@ def cover_parts(
         raise ValueError(f"Argument `fill` must be one of {FILLS}. Received: {fill=}")
     covered, boxes = image.copy(), []
     for part in parts:
-        box = part_box(mask, part)
+        box = part_box(mask, class_set.parts[part])
         if box is None:
             continue
         left, top, right, bottom = box
@@ -102,7 +111,10 @@ def cover_parts(
 def _color_around(
     image: np.ndarray, mask: np.ndarray, box: Box, margin: int
 ) -> np.ndarray:
-    """Means the pixels, no part's, of the frame of `margin` pixels around a box."""
+    """Means the pixels of the frame of `margin` pixels around a box.
+
+    Pixels of a class are left out: a brow must not be covered with an eye's colour.
+    """
     left, top, right, bottom = grow(box, margin, mask.shape)
     around = np.zeros(mask.shape, bool)
     around[top:bottom, left:right] = True

@@ -6,10 +6,10 @@ that could not be verified.
 
 import dataclasses
 
-from stn_icnn_tf.class_sets import MERGED_CLASSES
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 
 # The columns of the paper's tables but skin, which has no class here.
-COLUMNS = (*MERGED_CLASSES, "overall")
+COLUMNS = (*dict(EIGHT_PARTS.columns), "overall")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stn_icnn_tf.class_sets import CELEBAMASK_HQ_LABELS, CLASS_NAMES, PART_NAMES
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.geometry.windows import part_centers
 from stn_icnn_tf.metrics import scores
 
@@ -16,18 +16,24 @@ OPEN_MOUTH = 0.15
 ROLLED = 10.0
 
 GLASSES = "eye_g"
+MOUTH = ("inner_mouth", "upper_lip", "lower_lip")
+EYES = ("left_eye", "right_eye")
 
 
 def photo_subgroups(
-    mask: np.ndarray, glasses: np.ndarray | None = None
+    mask: np.ndarray,
+    glasses: np.ndarray | None = None,
+    class_set: ClassSet = EIGHT_PARTS,
 ) -> Iterator[str]:
     """Yields the names of the groups that a photo belongs to.
 
     Args:
         mask: uint8 `(height, width)`, class ids.
         glasses: bool of the same shape, where there are glasses; None: not known.
+        class_set: of the ids. A group that its classes cannot tell is left out.
     """
-    ys, xs = np.nonzero(mask)
+    cropped = [k for part in class_set.parts for k in part.classes]
+    ys, xs = np.nonzero(np.isin(mask, cropped))
     if len(xs):
         side = max(np.ptp(xs), np.ptp(ys)) + 1
         if side < SMALL_FACE:
@@ -36,11 +42,13 @@ def photo_subgroups(
             yield f"face {SMALL_FACE} to {LARGE_FACE} px"
         else:
             yield f"face from {LARGE_FACE} px"
-    mouth = np.isin(mask, (6, 7, 8)).sum()
-    if mouth:
-        opened = (mask == 7).sum() / mouth >= OPEN_MOUTH
-        yield "mouth open" if opened else "mouth closed"
-    roll = head_roll(mask)
+    if all(name in class_set.names for name in MOUTH):
+        inner, *lips = (mask == class_set.id_of(name) for name in MOUTH)
+        mouth = (inner | lips[0] | lips[1]).sum()
+        if mouth:
+            opened = inner.sum() / mouth >= OPEN_MOUTH
+            yield "mouth open" if opened else "mouth closed"
+    roll = head_roll(mask, class_set)
     if roll is not None:
         yield (
             f"head rolled {ROLLED:.0f} degrees or more"
@@ -51,33 +59,26 @@ def photo_subgroups(
         yield "glasses" if glasses.any() else "no glasses"
 
 
-def head_roll(mask: np.ndarray) -> float | None:
+def head_roll(mask: np.ndarray, class_set: ClassSet = EIGHT_PARTS) -> float | None:
     """Returns how the line through the eyes falls to the right, in degrees.
 
     None if an eye is not there.
     """
-    centers, present = (np.asarray(values) for values in part_centers(mask))
-    left, right = PART_NAMES.index("left_eye"), PART_NAMES.index("right_eye")
+    if not all(name in class_set.part_names for name in EYES):
+        return None
+    centers, present = (np.asarray(a) for a in part_centers(mask, class_set))
+    left, right = (class_set.part_names.index(name) for name in EYES)
     if not (present[left] and present[right]):
         return None
     across, down = centers[right] - centers[left]
     return math.degrees(math.atan2(down, across))
 
 
-def class_table(class_names: tuple[str, ...]) -> np.ndarray | None:
-    """Returns the class id of each id of a data set, 0 for what is no part of ours.
-
-    None if the data set's ids are ours already.
-    """
-    if tuple(class_names) == CLASS_NAMES:
-        return None
-    return np.array([CELEBAMASK_HQ_LABELS.get(n, 0) for n in class_names], "uint8")
-
-
 class SubgroupScores:
     """Sums the confusion matrices of the photos of each group."""
 
-    def __init__(self) -> None:
+    def __init__(self, class_set: ClassSet = EIGHT_PARTS) -> None:
+        self.class_set = class_set
         self.photos: dict[str, int] = {}
         self.matrices: dict[str, np.ndarray] = {}
 
@@ -87,11 +88,11 @@ class SubgroupScores:
         """Adds one photo.
 
         Args:
-            matrix: integer `(9, 9)`, its confusion matrix.
+            matrix: integer `(classes, classes)`, its confusion matrix.
             mask: see `photo_subgroups`.
             glasses: see `photo_subgroups`.
         """
-        for name in photo_subgroups(mask, glasses):
+        for name in photo_subgroups(mask, glasses, self.class_set):
             self.photos[name] = self.photos.get(name, 0) + 1
             self.matrices[name] = self.matrices.get(name, 0) + matrix
 
@@ -99,7 +100,7 @@ class SubgroupScores:
         """Returns group -> `photos`, `overall`, `mean_f1`."""
         rows = {}
         for name in sorted(self.photos):
-            result = scores(self.matrices[name])
+            result = scores(self.matrices[name], self.class_set)
             rows[name] = {"photos": self.photos[name]}
             rows[name].update({k: result[k] for k in ("overall", "mean_f1")})
         return rows

@@ -4,7 +4,7 @@ import json
 import pathlib
 from collections.abc import Callable
 
-from stn_icnn_tf.class_sets import CLASS_NAMES, MERGED_CLASSES
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from trainers.evaluation.reference_scores import COLUMNS, TABLES, Row, Table
 
 FORMATS = ("markdown", "latex")
@@ -19,13 +19,16 @@ _LATEX_ESCAPES = {
 }
 
 
-def format_table(results: dict[str, dict[str, float]]) -> str:
-    """Formats scores as the columns of the paper's tables, then class by class.
+def format_table(
+    results: dict[str, dict[str, float]], class_set: ClassSet = EIGHT_PARTS
+) -> str:
+    """Formats scores as the columns of the class set, then class by class.
 
     Args:
         results: dicts of `metrics.scores` by name; `stn_icnn` is one of them.
+        class_set: of the scores; the columns of the eight parts are the paper's.
     """
-    columns = (*MERGED_CLASSES, *SUMMARY)
+    columns = (*dict(class_set.columns), *SUMMARY)
     width = max(len(name) for name in results)
     lines = [" ".join([" " * width, *(f"{c:>{max(len(c), 6)}}" for c in columns)])]
     for name, values in results.items():
@@ -33,7 +36,7 @@ def format_table(results: dict[str, dict[str, float]]) -> str:
         lines.append(" ".join([f"{name:<{width}}", *cells]))
     lines += ["", f"{'class':<12} {'precision':>9} {'recall':>9} {'F1':>9}"]
     values = results["stn_icnn"]
-    for name in CLASS_NAMES:
+    for name in class_set.names:
         cells = (f"{values[f'{name}_{k}']:9.3f}" for k in ("precision", "recall", "f1"))
         lines.append(" ".join([f"{name:<12}", *cells]))
     return "\n".join(lines)

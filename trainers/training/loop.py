@@ -66,6 +66,12 @@ class Trainer:
                 f"Argument `batch_size` must be a multiple of the {replicas} replicas. "
                 f"Received: batch_size={stage.batch_size}"
             )
+        parts = model.class_set.num_parts
+        if isinstance(stage.jitter, tuple) and len(stage.jitter) != parts:
+            raise ValueError(
+                "Argument `jitter` must be a number, or one Jitter for each of the "
+                f"{parts} parts. Received: jitter={stage.jitter}"
+            )
         self.model = model
         self.stage = stage
         self.strategy = strategy
@@ -75,7 +81,7 @@ class Trainer:
         if model.framing == "letterbox" and not stage.needs_patches:
             # No patch is cropped: a smaller canvas spares most of the input's work.
             canvas_size = min(canvas_size, 2 * model.coarse_size)
-        self.framing = Framing(model.framing, model.coarse_size, canvas_size)
+        self.framing = Framing.of(model, canvas_size)
         self.folder = pathlib.Path(run_dir) / stage.name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -235,7 +241,9 @@ class Trainer:
         for _ in range(steps):
             for name, value in self._eval_step(next(iterator)).items():
                 totals[name] = totals.get(name, 0) + value.numpy()
-        result = scores(totals["matrix"]) if "matrix" in totals else {}
+        result = {}
+        if "matrix" in totals:
+            result = scores(totals["matrix"], self.model.class_set)
         if "distance" in totals:
             result["center_error"] = float(totals["distance"] / totals["centers"])
         return result
@@ -271,7 +279,7 @@ class Trainer:
         batches = evaluation_batches(validation.take(count), self.framing, 1)
         images = tf.concat([batch["image"] for batch in batches], axis=0)
         masks = self.model(images)["mask"]
-        return overlay_batch(images.numpy(), masks.numpy())
+        return overlay_batch(images.numpy(), masks.numpy(), self.model.class_set)
 
 
 def run_stages(

@@ -4,7 +4,6 @@ import math
 
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import NUM_CLASSES, PARTS
 from stn_icnn_tf.geometry.affine import affine_grid, grid_sample, make_theta
 from stn_icnn_tf.geometry.windows import target_theta
 from stn_icnn_tf.losses import (
@@ -73,14 +72,15 @@ def _crop_with_labels(
     Labels sampled by nearest neighbour would pass no gradient to theta, and a
     window's move changes image AND label under it.
     """
-    labels = tf.one_hot(tf.cast(batch["mask"], tf.int32) - 1, NUM_CLASSES - 1)
+    others = model.class_set.num_classes - 1
+    labels = tf.one_hot(tf.cast(batch["mask"], tf.int32) - 1, others)
     image = tf.cast(batch["image"], tf.float32)
     patches = model.crop(tf.concat([image, labels], axis=-1), theta)
     return patches[..., :3], patches[..., 3:]
 
 
 def _coarse_loss(stage: Stage, scores: tf.Tensor, batch: Batch) -> tf.Tensor:
-    target = tf.one_hot(batch["coarse_mask"], NUM_CLASSES)
+    target = tf.one_hot(batch["coarse_mask"], scores.shape[-1])
     loss = cross_entropy(target, scores)
     if stage.dice_weight:
         loss += stage.dice_weight * dice_loss(target, scores)
@@ -123,8 +123,9 @@ def stage_losses(
             theta = jitter_theta(theta, stage.jitter, key)
         patches, labels = _crop_with_labels(model, theta, batch)
         part_scores = model.part_scores(patches, training=trains["parts"])
+        targets = part_targets(labels, model.class_set)
         losses["part_loss"] = part_loss(
-            part_targets(labels), part_scores, stage.part_loss, stage.dice_weight
+            targets, part_scores, stage.part_loss, stage.dice_weight
         )
     losses["loss"] = {
         "coarse": lambda: losses["coarse_loss"],
@@ -161,7 +162,7 @@ def _patch_masks(
     patches = model.crop(tf.cast(batch["image"], tf.float32), theta)
     truths, guesses = [], []
     for index, (part, scores) in enumerate(
-        zip(PARTS, model.part_scores(patches), strict=True)
+        zip(model.class_set.parts, model.part_scores(patches), strict=True)
     ):
         ids = tf.constant((0, *part.classes))
         guesses.append(tf.gather(ids, tf.argmax(scores, axis=-1)))
@@ -179,8 +180,8 @@ def stage_counts(model: StnIcnn, stage: Stage, batch: Batch) -> dict[str, tf.Ten
     far the windows' centres are off.
 
     Returns:
-        `matrix` int64 `(9, 9)`, the confusion matrix; `distance`, the sum of the
-        distances of window centres in source pixels, and `centers`, their
+        `matrix` int64 `(classes, classes)`, the confusion matrix; `distance`, the
+        sum of the distances of window centres in source pixels, and `centers`, their
         number, as far as the stage has them.
     """
     counts = {}
@@ -198,10 +199,14 @@ def stage_counts(model: StnIcnn, stage: Stage, batch: Batch) -> dict[str, tf.Ten
         patches = model.crop(tf.cast(batch["image"], tf.float32), theta)
         probabilities = [model.probabilities(s) for s in model.part_scores(patches)]
         truth = batch["mask"]
-        guess = model.paste_back(probabilities, theta, tuple(truth.shape[1:3]))
+        size = tuple(truth.shape[1:3])
+        base = model.base_probabilities(scores, batch["frame"], size)
+        guess = model.paste_back(probabilities, theta, size, base)
     if stage.name != "localization":
         real = batch["weight"] > 0
         counts["matrix"] = confusion_matrix(
-            tf.boolean_mask(truth, real), tf.boolean_mask(guess, real)
+            tf.boolean_mask(truth, real),
+            tf.boolean_mask(guess, real),
+            model.class_set.num_classes,
         )
     return counts
