@@ -22,6 +22,7 @@ from trainers.common.data import (
     label_names,
     load_builder,
     load_split,
+    short_name,
 )
 from trainers.common.flags import define_scoring_flags, refuse_arguments, usage_errors
 from trainers.evaluation.croppers import CROPPERS, make_cropper
@@ -136,7 +137,9 @@ def main(argv: list[str]) -> None:
         return
     with usage_errors():
         model = load_model(FLAGS.model)
-        builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
+        builder = load_builder(
+            FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir, model.class_set
+        )
         dataset = load_split(builder, FLAGS.split)
     if FLAGS.form != "keras":
         model = FusedModel(model, FLAGS.form)
@@ -152,7 +155,7 @@ def main(argv: list[str]) -> None:
     if target is None:
         folder = pathlib.Path(FLAGS.model)
         folder = folder if folder.is_dir() else pathlib.Path()
-        name = f"{FLAGS.dataset}_{FLAGS.split}".replace("/", "_")
+        name = f"{short_name(FLAGS.dataset)}_{FLAGS.split}"
         if FLAGS.cropper != "learned":
             name += f"_{FLAGS.cropper}"
         if FLAGS.form != "keras":

@@ -2,6 +2,7 @@
 
 One face a photo is assumed, roughly in its middle; --detect_faces finds every face.
 
+  python -m trainers.predict ME.jpg --output=masks
   python -m trainers.predict --model=runs/helen --input=photos --output=masks
 """
 
@@ -18,13 +19,12 @@ from stn_icnn_tf.inference.detection import FaceDetector
 from stn_icnn_tf.inference.face_search import FaceSearch
 from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.models.stn_icnn import StnIcnn
+from stn_icnn_tf.photos import READ_ERRORS, read_photo
 from stn_icnn_tf.pretrained import load_model
-from trainers.common.flags import define_model_flag, refuse_arguments, usage_errors
+from trainers.common.flags import usage_errors
 from trainers.common.photos import (
-    READ_ERRORS,
     list_photos,
     output_stems,
-    read_photo,
     save_parsed,
 )
 
@@ -33,9 +33,11 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    define_model_flag()
-    flags.DEFINE_string("input", None, "A photo, or a folder of photos.")
-    flags.DEFINE_string("output", None, "Folder for the masks and overlays.")
+    flags.DEFINE_string("model", "helen", "Shipped model, run folder, or .keras file.")
+    flags.DEFINE_multi_string(
+        "input", [], "A photo, or a folder of photos; may be repeated."
+    )
+    flags.DEFINE_string("output", "masks", "Folder for the masks and overlays.")
     flags.DEFINE_bool(
         "detect_faces", False, "Find every face first; needs the extra `detect`."
     )
@@ -110,9 +112,11 @@ def parse_photos(
 
 def main(argv: list[str]) -> None:
     """Runs the script; exits 1 if a file failed."""
-    refuse_arguments(argv)
     with usage_errors():
-        photos = list_photos(pathlib.Path(FLAGS.input))
+        inputs = [*argv[1:], *FLAGS.input]
+        if not inputs:
+            raise ValueError("Name a photo, or a folder of photos: face-parse ME.jpg")
+        photos = [p for path in inputs for p in list_photos(pathlib.Path(path))]
         model = load_model(FLAGS.model)
         detector = FaceDetector(model.mean_crop) if FLAGS.detect_faces else None
     parse = make_parser(model, detector)
@@ -122,7 +126,11 @@ def main(argv: list[str]) -> None:
         sys.exit(1)
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Runs the script by its command line: what `face-parse` calls."""
     define_flags()
-    flags.mark_flags_as_required(["model", "input", "output"])
     app.run(main)
+
+
+if __name__ == "__main__":
+    run()

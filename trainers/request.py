@@ -19,13 +19,12 @@ from stn_icnn_tf.client.serving_client import (
     ServingClient,
     ServingError,
 )
+from stn_icnn_tf.photos import READ_ERRORS, read_photo
 from trainers.common.flags import refuse_arguments, usage_errors
 from trainers.common.photos import (
-    READ_ERRORS,
     encoded_photo,
     list_photos,
     output_stems,
-    read_photo,
     save_parsed,
 )
 

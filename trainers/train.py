@@ -93,7 +93,9 @@ def main(argv: list[str]) -> None:
             arguments["class_set"] = read_class_set(FLAGS.class_set)
         class_set = preset_arguments(FLAGS.preset, **arguments)["class_set"]
         start = load_model(FLAGS.init_from) if FLAGS.init_from else None
-        builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
+        builder = load_builder(
+            FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir, class_set
+        )
         refuse_other_classes(builder, class_set)
         training = load_split(builder, FLAGS.train_split)
         validation = load_split(builder, FLAGS.validation_split)

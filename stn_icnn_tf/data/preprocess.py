@@ -1,12 +1,14 @@
 """The input pipeline: decode, frame, augment, batch, prefetch; seeded.
 
 Datasets are those of `tfds_builders`: examples `{"image", "segmentation_mask",
-"name"}`.
+"name"}`. Those of a labelled folder have `image_file`, a path, for `image`.
 """
 
 import dataclasses
+import os
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
@@ -20,6 +22,7 @@ from stn_icnn_tf.data.augment import (
 from stn_icnn_tf.geometry.affine import frame_theta
 from stn_icnn_tf.geometry.letterbox import letterbox
 from stn_icnn_tf.geometry.windows import part_centers
+from stn_icnn_tf.photos import read_photo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,17 +75,28 @@ def _shrink(image: tf.Tensor, canvas: int) -> tf.Tensor:
     return tf.cond(factor > 1, resize, lambda: tf.cast(image, tf.float32))
 
 
-def decode_example(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Decodes a photo and its label where they are still encoded strings.
+def _read_file(path: tf.Tensor) -> tf.Tensor:
+    def read(path: bytes | np.ndarray) -> np.ndarray:
+        # Bytes in a graph; an array of them when called eagerly.
+        return read_photo(os.fsdecode(np.asarray(path).item()))
 
-    Shuffling and caching encoded examples takes a tenth of the memory, and
-    decoding here is done in parallel.
+    photo = tf.numpy_function(read, [path], tf.uint8)
+    return tf.ensure_shape(photo, (None, None, 3))
+
+
+def decode_example(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Decodes a photo and its label where they are still encoded, or still a file.
+
+    Shuffling and caching encoded examples takes a tenth of the memory, paths take
+    none, and decoding here is done in parallel.
     """
     decoded = dict(example)
+    if "image_file" in decoded:
+        decoded["image"] = _read_file(decoded.pop("image_file"))
     for name, channels in (("image", 3), ("segmentation_mask", 1)):
-        if example[name].dtype == tf.string:
+        if decoded[name].dtype == tf.string:
             decoded[name] = tf.io.decode_image(
-                example[name], channels, expand_animations=False
+                decoded[name], channels, expand_animations=False
             )
             decoded[name].set_shape((None, None, channels))
     return decoded
@@ -98,7 +112,7 @@ def frame_example(
 
     Args:
         example: `image` uint8 `(height, width, 3)`, `segmentation_mask` uint8
-            `(height, width, 1)`; or both still encoded.
+            `(height, width, 1)`; or what `decode_example` makes these of.
         framing: the sizes.
         augmentation: ranges of the random operations, or None for none.
         seed: integer `(2,)`, needed with `augmentation`.

@@ -1,82 +1,158 @@
-"""Finding, and if need be building, the data sets of this project."""
+"""Finding, and if need be building, the data sets to train on and to score by."""
 
 import importlib
+import pathlib
+import re
+import types
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.data.preprocess import decode_example
+from stn_icnn_tf.extras import needs_extra
+from trainers.common.labelled_folder import LabelledFolder
+
+if TYPE_CHECKING:  # Own folders need no TensorFlow Datasets.
+    import tensorflow_datasets as tfds
 
 DATASETS = ("celeb_a_mask_hq", "helen", "synthetic_faces")
 
+# What an example of a builder must have: name -> channels; and `name`, a text.
+_PICTURES = {"image": 3, "segmentation_mask": 1}
+
+
+def _import_tfds() -> types.ModuleType:
+    with needs_extra("TFDS data sets need tensorflow-datasets", "train"):
+        import tensorflow_datasets as tfds
+    return tfds
+
 
 def load_builder(
-    name: str, data_dir: str | None = None, manual_dir: str | None = None
-) -> tfds.core.DatasetBuilder:
+    name: str,
+    data_dir: str | None = None,
+    manual_dir: str | None = None,
+    class_set: ClassSet = EIGHT_PARTS,
+) -> "tfds.core.DatasetBuilder | LabelledFolder":
     """Returns a built data set; builds it if `data_dir` does not hold it yet.
 
     Args:
-        name: `DATASET` or `DATASET/CONFIG`.
+        name: `DATASET` or `DATASET/CONFIG`, DATASET one of this project's or the
+            module of a TFDS builder, `package.module`; or a labelled folder, by its
+            path.
         data_dir: the TFDS data folder; None is TFDS's default.
         manual_dir: folder with the download, for data sets that need one.
+        class_set: of the model; the labels of a folder are brought to its ids.
 
     Raises:
-        ValueError: if the name is unknown, or the data set is not built and its
-            download is missing or damaged.
-        ImportError: if building it needs Apache Beam, which is not installed.
+        ValueError: if the name is unknown, the data set is not built and its
+            download is missing or damaged, or its examples are not those of this
+            project: `image`, `segmentation_mask` and `name`.
+        ImportError: if building it needs Apache Beam, or reading it TFDS, which is
+            not installed.
     """
+    folder = _own_folder(name)
+    if folder is not None:
+        return LabelledFolder(folder, class_set)
     dataset, _, config = name.partition("/")
-    if dataset not in DATASETS:
-        raise ValueError(
-            f"Argument `dataset` must be one of {DATASETS}, or one of them with "
-            f"/CONFIG. Received: dataset={name}"
-        )
-    module = importlib.import_module(f"tfds_builders.{dataset}")
-    builder = module.Builder(data_dir=data_dir, config=config or None)
+    tfds = _import_tfds()
+    builder = _find_builder(dataset)(data_dir=data_dir, config=config or None)
+    _refuse_other_features(builder)
     builder.download_and_prepare(
         download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
     )
     return builder
 
 
-def label_names(builder: tfds.core.DatasetBuilder) -> tuple[str, ...]:
+def _own_folder(name: str) -> pathlib.Path | None:
+    """Returns the folder of that name; the project's data sets go before folders."""
+    folder = pathlib.Path(name).expanduser()
+    known = name.partition("/")[0] in DATASETS
+    return folder if folder.is_dir() and not known else None
+
+
+def _find_builder(dataset: str) -> type:
+    """Returns the class `Builder` of a data set's module."""
+    module_name = f"tfds_builders.{dataset}" if dataset in DATASETS else dataset
+    try:
+        if not re.fullmatch(r"\w+(\.\w+)+", module_name):
+            raise ModuleNotFoundError(name=module_name)
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        # What the module itself imports, and does not find, is another matter.
+        if not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        raise ValueError(
+            f"Argument `dataset` must be one of {DATASETS}, or one of them with "
+            "/CONFIG; a labelled folder; or package.module of a TFDS builder. "
+            f"Received: dataset={dataset}"
+        ) from error
+    if not hasattr(module, "Builder"):
+        raise ValueError(
+            "Argument `dataset` must be a module with a TFDS `Builder`. "
+            f"Received: dataset={dataset}, {module.__file__}"
+        )
+    return module.Builder
+
+
+def _refuse_other_features(builder: "tfds.core.DatasetBuilder") -> None:
+    features = builder.info.features
+    got = {name: features[name] for name in (*_PICTURES, "name") if name in features}
+    right = len(got) == len(_PICTURES) + 1 and all(
+        got[name].shape[2:] == (channels,) and np.dtype(got[name].np_dtype) == "uint8"
+        for name, channels in _PICTURES.items()
+    )
+    if not right:
+        raise ValueError(
+            "Argument `dataset` must have examples of `image`, uint8 (height, width, "
+            "3), `segmentation_mask`, uint8 (height, width, 1), and `name`. "
+            f"Received: dataset={builder.info.full_name} with {features}"
+        )
+
+
+def short_name(name: str) -> str:
+    """Makes what `load_builder` takes part of a file's name: a folder its own name."""
+    folder = _own_folder(name)
+    return name.replace("/", "_") if folder is None else folder.resolve().name
+
+
+def label_names(source: "tfds.core.DatasetBuilder | LabelledFolder") -> tuple[str, ...]:
     """Returns the name of each id in the labels of a data set."""
-    metadata = builder.info.metadata or {}
+    metadata = source.info.metadata or {}
     return tuple(metadata.get("class_names", EIGHT_PARTS.names))
 
 
 def refuse_other_classes(
-    builder: tfds.core.DatasetBuilder, class_set: ClassSet
+    source: "tfds.core.DatasetBuilder | LabelledFolder", class_set: ClassSet
 ) -> None:
     """Refuses a data set whose ids are not those of a model's class set.
 
     Raises:
         ValueError: if they are not.
     """
-    names = label_names(builder)
+    names = label_names(source)
     if names != class_set.names:
         raise ValueError(
             f"Argument `dataset` must have the model's classes {class_set.names}. "
-            f"Received: dataset={builder.info.full_name} with {names}"
+            f"Received: dataset={source.info.full_name} with {names}"
         )
 
 
 def class_table(
-    builder: tfds.core.DatasetBuilder, class_set: ClassSet
+    source: "tfds.core.DatasetBuilder | LabelledFolder", class_set: ClassSet
 ) -> np.ndarray | None:
     """Returns the class id of each id of a data set; 0 for what has no class.
 
     None if the ids are the same already. A builder whose classes have other names than
     the class set's says which is which in its `CLASS_MAP`.
     """
-    names = label_names(builder)
+    names = label_names(source)
     if names == class_set.names:
         return None
-    class_map = getattr(builder, "CLASS_MAP", {})
+    class_map = getattr(source, "CLASS_MAP", {})
     known = {name: class_id for class_id, name in enumerate(class_set.names)}
     return np.array([known.get(class_map.get(n, n), 0) for n in names], "uint8")
 
@@ -102,7 +178,7 @@ def load_photos(
     Raises:
         ValueError: as `load_builder`, `load_split` and `refuse_other_classes`.
     """
-    builder = load_builder(name, data_dir, manual_dir)
+    builder = load_builder(name, data_dir, manual_dir, class_set)
     refuse_other_classes(builder, class_set)
     dataset = load_split(builder, split)
     return dataset if limit is None else dataset.take(limit)
@@ -114,28 +190,39 @@ def decoded_photos(dataset: tf.data.Dataset) -> Iterator[dict[str, tf.Tensor]]:
     yield from tqdm(decoded, total=int(dataset.cardinality()), unit=" photos")
 
 
-def load_split(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:
-    """Returns a split in a fixed order, encoded, with its cardinality known.
+def load_split(
+    source: "tfds.core.DatasetBuilder | LabelledFolder", split: str
+) -> tf.data.Dataset:
+    """Returns a split in a fixed order, not decoded, with its cardinality known.
 
     Args:
-        builder: a built data set.
-        split: a split, or a TFDS slice such as `train[:100]`.
+        source: see `load_builder`.
+        split: a split, or a slice of one such as `train[:100]`; of a labelled folder
+            also `all`.
 
     Raises:
-        ValueError: if there is no such split.
+        ValueError: if there is no such split, or a labelled folder has a bad file.
     """
-    known = tuple(builder.info.splits)
+    if isinstance(source, LabelledFolder):
+        return source.load(split)
+    tfds = _import_tfds()
+    known = tuple(source.info.splits)
     if split.partition("[")[0] not in known:
         raise ValueError(
             f"Argument `split` must be one of {known}, or a slice of one. "
             f"Received: split={split}"
         )
-    read_config = tfds.ReadConfig(interleave_cycle_length=1)
     skip = tfds.decode.SkipDecoding()
-    dataset = builder.as_dataset(
+    encoded = {
+        name: skip
+        for name in _PICTURES
+        if isinstance(source.info.features[name], tfds.features.Image)
+    }
+    names = dict.fromkeys((*_PICTURES, "name"), True)
+    dataset = source.as_dataset(
         split=split,
-        read_config=read_config,
-        decoders={"image": skip, "segmentation_mask": skip},
+        read_config=tfds.ReadConfig(interleave_cycle_length=1),
+        decoders=tfds.decode.PartialDecoding(names, encoded),
     )
-    count = builder.info.splits[split].num_examples
+    count = source.info.splits[split].num_examples
     return dataset.apply(tf.data.experimental.assert_cardinality(count))

@@ -21,7 +21,12 @@ def define_model_flag() -> None:
 
 def define_dataset_flags(default: str = "helen") -> None:
     """Defines the flags that name a data set."""
-    flags.DEFINE_string("dataset", default, "Data set, or DATASET/CONFIG.")
+    flags.DEFINE_string(
+        "dataset",
+        default,
+        "Data set, or DATASET/CONFIG; a folder of photos and labels; or package.module "
+        "of a TFDS builder.",
+    )
     flags.DEFINE_string("data_dir", None, "TFDS data folder.")
     flags.DEFINE_string("manual_dir", None, "Folder with the data set's download.")
 

@@ -1,101 +1,262 @@
 """A folder of one's own photos and labels, as a data set."""
 
+import concurrent.futures
+import dataclasses
+import hashlib
+import io
+import itertools
+import os
 import pathlib
+import re
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from tqdm import tqdm
 
-from stn_icnn_tf.class_sets import NUM_CLASSES
-from trainers.common.photos import SUFFIXES, read_photo
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
+from stn_icnn_tf.photos import READ_ERRORS
+from trainers.common.labels import read_class_table, read_label
+from trainers.common.photos import is_photo
 
-LABEL = "_mask.png"
+SPLITS = ("train", "validation", "test")
+ALL = "all"
+LABEL = "_mask"
+
+_MOST_ERRORS = 20
+_SLICE = re.compile(r"(\w+)(?:\[(-?\d+%?)?:(-?\d+%?)?\])?")
+
+Pair = tuple[pathlib.Path, pathlib.Path]
 
 
-def labelled_photos(folder: str | pathlib.Path) -> list[tuple[pathlib.Path, ...]]:
-    """Lists the photos of a folder with their labels, by name.
+def labelled_photos(folder: pathlib.Path) -> list[Pair]:
+    """Lists the photos of a folder with their labels, by the labels' names.
 
-    Each `NAME_mask.png` is the label of the photo `NAME.jpg`, `.png`, ...; so a
-    mask that `trainers.predict` wrote can be corrected and put beside its photo.
+    The labels are `labels/NAME.png` for photos `images/NAME.jpg` (or `.png`, ...),
+    or `NAME_mask.png` beside the photos: so a mask that `trainers.predict` wrote can
+    be corrected and put beside its photo. Photos without a label are passed over.
+
+    Returns:
+        `(photo, label)`; empty if the folder holds no label.
 
     Raises:
-        ValueError: if the folder holds no label, or a label has no photo.
+        ValueError: if a label has no photo, or two.
     """
-    labels = sorted(pathlib.Path(folder).glob("*" + LABEL))
-    if not labels:
-        raise ValueError(
-            f"Argument `folder` must be a folder that holds labels NAME{LABEL}. "
-            f"Received: folder={folder}"
-        )
-    pairs = []
-    for label in labels:
-        stem = label.name.removesuffix(LABEL)
-        names = (label.with_name(stem + suffix) for suffix in SUFFIXES)
-        photo = next((path for path in names if path.is_file()), None)
-        if photo is None:
-            raise ValueError(
-                f"Argument `folder` must hold a photo {stem} ({', '.join(SUFFIXES)}) "
-                f"for the label {label.name}. Received: folder={folder}"
+    photo_folder, label_folder, ending = folder, folder, LABEL
+    if (folder / "images").is_dir() and (folder / "labels").is_dir():
+        photo_folder, label_folder, ending = folder / "images", folder / "labels", ""
+    photos: dict[str, list[pathlib.Path]] = {}
+    for path in filter(is_photo, sorted(photo_folder.iterdir())):
+        photos.setdefault(path.stem, []).append(path)
+        # Where two photos have one stem, `trainers.predict` writes a.jpg_mask.png.
+        photos.setdefault(path.name, []).append(path)
+    pairs, errors = [], []
+    for label in filter(is_photo, sorted(label_folder.iterdir())):
+        stem = label.stem
+        if label.suffix.lower() != ".png" or not stem.lower().endswith(ending):
+            continue
+        name = stem[: len(stem) - len(ending)]
+        found = photos.get(name, [])
+        if len(found) == 1:
+            pairs.append((found[0], label))
+        else:
+            errors.append(
+                f"{label}: must have one photo {name}. "
+                f"Received: {[path.name for path in found]}"
             )
-        pairs.append((photo, label))
+    _raise_all(folder, errors)
     return pairs
 
 
-def _read_label(path: pathlib.Path, size: tuple[int, int]) -> np.ndarray:
-    with Image.open(path) as picture:
-        mask = np.array(picture)
-    if mask.shape != size or mask.max() >= NUM_CLASSES:
+def _raise_all(folder: pathlib.Path, errors: list[str]) -> None:
+    """Raises one ValueError for all errors, if any; it shows the first 20."""
+    if errors:
+        lines = errors[:_MOST_ERRORS]
+        if len(errors) > _MOST_ERRORS:
+            lines.append(f"and {len(errors) - _MOST_ERRORS} more")
+        shown = "\n  ".join(lines)
+        raise ValueError(f"{folder}: bad labels or photos: {len(errors)}\n  {shown}")
+
+
+def _label_path(pair: Pair) -> pathlib.Path:
+    return pair[1]
+
+
+def _split_by_hash(pairs: list[Pair]) -> dict[str, list[Pair]]:
+    """Splits about 80 / 10 / 10: where a photo goes depends on its name alone."""
+    splits: dict[str, list[Pair]] = {split: [] for split in SPLITS}
+    for photo, label in pairs:
+        digest = hashlib.sha256(os.fsencode(photo.stem)).digest()
+        tenth = int.from_bytes(digest[:8], "big") % 10
+        splits[SPLITS[max(0, tenth - 7)]].append((photo, label))
+    return splits
+
+
+def _find_splits(folder: pathlib.Path) -> dict[str, list[Pair]]:
+    loose = labelled_photos(folder)
+    folders = [folder / split for split in SPLITS if (folder / split).is_dir()]
+    if folders and loose:
         raise ValueError(
-            f"A label must be a grey or palette picture of its photo's size, {size}, "
-            f"with the class ids 0 to {NUM_CLASSES - 1}. Received: {path}, of shape "
-            f"{mask.shape} and up to {mask.max()}"
+            f"{folder} must hold its labels in the folders {SPLITS}, or all of them "
+            f"itself. Received: {loose[0][1]} beside {folders[0]}"
         )
-    return mask.astype("uint8")
+    splits = {path.name: labelled_photos(path) for path in folders}
+    splits = splits if folders else _split_by_hash(loose)
+    splits = {split: pairs for split, pairs in splits.items() if pairs}
+    if not splits:
+        raise ValueError(
+            f"Argument `folder` must hold labels: NAME{LABEL}.png beside the photos, "
+            "or labels/NAME.png of images/NAME.jpg; itself, or in folders "
+            f"{SPLITS}. Received: folder={folder}"
+        )
+    return splits
 
 
-def load_labelled_folder(
-    folder: str | pathlib.Path, start: int = 0, stop: int | None = None
-) -> tf.data.Dataset:
-    """Reads photos and labels of a folder, in the order of their names.
-
-    Args:
-        folder: see `labelled_photos`; a label's pixels are class ids, grey values or
-            indices of a palette.
-        start: index of the first photo.
-        stop: index after the last photo; None: to the end.
-
-    Returns:
-        examples like those of the TFDS builders, their number known.
+def _encoded_label(pair: Pair, table: np.ndarray) -> bytes:
+    """Checks a photo and its label; returns the label as a PNG of the model's ids.
 
     Raises:
-        ValueError: if the folder holds no photo in this range, or a label is not
-            one.
+        ValueError: naming the file, if one of them is bad.
     """
-    pairs = labelled_photos(folder)
-    chosen = pairs[start:stop]
-    if not chosen:
-        raise ValueError(
-            "Arguments `start` and `stop` must leave a photo of the folder's "
-            f"{len(pairs)}. Received: start={start}, stop={stop}"
+    path, label = pair
+    reading = path
+    try:
+        with Image.open(path) as photo:
+            photo.getexif()  # Of a PNG this reads all of it.
+            reading = label
+            mask = read_label(label, photo, table)
+            reading = path
+            # A JPEG is decoded at an eighth of its size: fast, and reads all of it.
+            photo.draft("RGB", (photo.width // 8, photo.height // 8))
+            photo.load()
+    except READ_ERRORS as error:
+        text = str(error)
+        named = text if str(reading) in text else f"{reading}: {text}"
+        raise ValueError(named) from error
+    content = io.BytesIO()
+    Image.fromarray(mask).save(content, "PNG", compress_level=1)
+    return content.getvalue()
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderInfo:
+    """What TFDS's `builder.info` tells of a data set, as far as it is asked.
+
+    Attributes:
+        full_name: name of the folder, and a digest that other files change.
+        metadata: `class_names`, of the ids in the examples.
+    """
+
+    full_name: str
+    metadata: dict[str, tuple[str, ...]]
+
+
+class LabelledFolder:
+    """One's own photos and labels, in the place of a built TFDS data set.
+
+    The splits are the folders `train`, `validation` and `test`, as far as they are
+    there. Else they are made by a hash of the photos' names, about 80 / 10 / 10.
+    `all` is every photo, in the order of the labels' paths.
+
+    Args:
+        folder: see `labelled_photos` and `labels.read_class_table`.
+        class_set: of the model.
+
+    Attributes:
+        folder: the folder.
+        info: see `FolderInfo`.
+        splits: split -> number of its photos.
+
+    Raises:
+        ValueError: if the folder holds no label, one has no photo, or the classes
+            are not the model's.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        class_set: ClassSet = EIGHT_PARTS,
+    ):
+        self.folder = pathlib.Path(folder)
+        self._table = read_class_table(self.folder, class_set.names)
+        self._pairs = _find_splits(self.folder)
+        everything = itertools.chain.from_iterable(self._pairs.values())
+        self._pairs[ALL] = sorted(everything, key=_label_path)
+        self.splits = {split: len(pairs) for split, pairs in self._pairs.items()}
+        full_name = f"{self.folder.resolve().name}/{self._digest()}"
+        self.info = FolderInfo(full_name, {"class_names": class_set.names})
+
+    def _digest(self) -> str:
+        """Stands for a version: other names, sizes or classes change it."""
+        files = [
+            f"{path.relative_to(self.folder).as_posix()} {path.stat().st_size}"
+            for path in itertools.chain.from_iterable(self._pairs[ALL])
+        ]
+        content = "\n".join(files).encode(errors="surrogateescape")
+        return hashlib.sha256(content + self._table.tobytes()).hexdigest()[:8]
+
+    def load(self, split: str) -> tf.data.Dataset:
+        """Returns the examples of a split; reads every label and photo once.
+
+        So a bad file is named here, not in the middle of training. Labels are kept,
+        encoded; photos stay files until they are decoded for a batch.
+
+        Args:
+            split: a split, or a slice of one: `all[:100]`, `train[-10%:]`.
+
+        Returns:
+            `image_file`, the path of the photo, `segmentation_mask`, an encoded PNG
+            of the model's ids, and `name`, all strings; their number known. See
+            `preprocess.decode_example`.
+
+        Raises:
+            ValueError: if there is no such split, it is empty, or files are bad.
+        """
+        pairs = self._slice(split)
+        errors, labels = [], []
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            tasks = [pool.submit(_encoded_label, pair, self._table) for pair in pairs]
+            for task in tqdm(tasks, unit=" labels", leave=False):
+                try:
+                    labels.append(task.result())
+                except ValueError as error:
+                    errors.append(str(error))
+        _raise_all(self.folder, errors)
+
+        def examples() -> Iterator[dict]:
+            for (photo, _), label in zip(pairs, labels):
+                yield {
+                    "image_file": os.fsencode(photo),
+                    "segmentation_mask": label,
+                    "name": os.fsencode(photo.stem),
+                }
+
+        text = tf.TensorSpec((), tf.string)
+        keys = ("image_file", "segmentation_mask", "name")
+        dataset = tf.data.Dataset.from_generator(
+            examples, output_signature=dict.fromkeys(keys, text)
         )
+        return dataset.apply(tf.data.experimental.assert_cardinality(len(pairs)))
 
-    def examples() -> Iterator[dict]:
-        for photo, label in chosen:
-            image = read_photo(photo)
-            mask = _read_label(label, image.shape[:2])
-            yield {
-                "image": image,
-                "segmentation_mask": mask[..., None],
-                "name": photo.stem,
-            }
+    def _slice(self, split: str) -> list[Pair]:
+        match = _SLICE.fullmatch(split)
+        if match is None or match[1] not in self._pairs:
+            raise ValueError(
+                f"Argument `split` must be one of {tuple(self._pairs)}, or a slice of "
+                f"one, such as all[:10]. Received: split={split}"
+            )
+        pairs = self._pairs[match[1]]
 
-    for _ in examples():  # A bad label is named now, not by tf.data in training.
-        pass
-    signature = {
-        "image": tf.TensorSpec((None, None, 3), tf.uint8),
-        "segmentation_mask": tf.TensorSpec((None, None, 1), tf.uint8),
-        "name": tf.TensorSpec((), tf.string),
-    }
-    dataset = tf.data.Dataset.from_generator(examples, output_signature=signature)
-    return dataset.apply(tf.data.experimental.assert_cardinality(len(chosen)))
+        def bound(text: str | None) -> int | None:
+            if text is None or not text.endswith("%"):
+                return text and int(text)
+            return round(len(pairs) * int(text[:-1]) / 100)
+
+        chosen = pairs[bound(match[2]) : bound(match[3])]
+        if not chosen:
+            raise ValueError(
+                f"Argument `split` must leave a photo of the {len(pairs)} of "
+                f"{match[1]}. Received: split={split}"
+            )
+        return chosen

@@ -4,14 +4,21 @@ import io
 import pathlib
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
+from stn_icnn_tf.photos import read_photo
 from stn_icnn_tf.visualize import overlay, palette_image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
-# Pillow's errors on broken files are of many kinds.
-READ_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
+def is_photo(path: pathlib.Path) -> bool:
+    """Tells a photo by its name: `.JPG` is one, `._a.jpg` is not.
+
+    macOS puts a file `._NAME`, which holds no picture, beside every file that it
+    copies to a foreign disk.
+    """
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def list_photos(path: pathlib.Path, argument: str = "input") -> list[pathlib.Path]:
@@ -28,7 +35,7 @@ def list_photos(path: pathlib.Path, argument: str = "input") -> list[pathlib.Pat
         return [path]
     photos = []
     if path.is_dir():
-        photos = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+        photos = sorted(filter(is_photo, path.iterdir()))
     if not photos:
         raise ValueError(
             f"Argument `{argument}` must be a photo or a folder that holds some "
@@ -45,16 +52,6 @@ def output_stems(photos: list[pathlib.Path]) -> list[str]:
     ]
 
 
-def read_photo(path: pathlib.Path) -> np.ndarray:
-    """Reads a photo as uint8 `(height, width, 3)`, after its EXIF rotation.
-
-    Raises:
-        OSError: if the file cannot be read as a picture, see also `READ_ERRORS`.
-    """
-    with Image.open(path) as picture:
-        return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
-
-
 def encoded_photo(path: pathlib.Path) -> bytes:
     """Reads a photo as a server can decode it: a JPEG or PNG file, upright.
 
@@ -62,7 +59,8 @@ def encoded_photo(path: pathlib.Path) -> bytes:
     photos that EXIF rotates, become PNG, which costs them nothing but size.
 
     Raises:
-        OSError: if the file cannot be read as a picture, see also `READ_ERRORS`.
+        OSError: if the file cannot be read as a picture, see also
+            `stn_icnn_tf.photos.READ_ERRORS`.
     """
     with Image.open(path) as picture:
         upright = picture.getexif().get(ExifTags.Base.Orientation, 1) == 1

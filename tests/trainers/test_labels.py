@@ -1,0 +1,78 @@
+"""The names of the ids in the labels of one's own folder."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stn_icnn_tf.class_sets import EIGHT_PARTS
+from stn_icnn_tf.data.preprocess import decode_example
+from trainers.common.labelled_folder import LabelledFolder
+from trainers.common.labels import read_class_table
+
+CLASS_NAMES = EIGHT_PARTS.names
+
+
+def write(folder, content):
+    (folder / "classes.json").write_text(json.dumps(content))
+
+
+def test_without_names_the_ids_are_the_models(tmp_path):
+    np.testing.assert_array_equal(read_class_table(tmp_path, CLASS_NAMES), range(9))
+
+
+@pytest.mark.parametrize("form", [list, lambda names: {"names": names}])
+def test_ids_are_mapped_by_name(tmp_path, form):
+    write(tmp_path, form(list(CLASS_NAMES[::-1])))
+    mask = np.arange(9, dtype="uint8").reshape(3, 3)
+    Image.fromarray(mask).save(tmp_path / "a_mask.png")
+    Image.new("RGB", (3, 3)).save(tmp_path / "a.png")
+    source = LabelledFolder(tmp_path)
+    (example,) = source.load("all").map(decode_example)
+    np.testing.assert_array_equal(example["segmentation_mask"][..., 0], 8 - mask)
+    assert source.info.metadata["class_names"] == CLASS_NAMES
+
+
+def test_a_class_set_as_it_is_saved_names_the_ids_too(tmp_path):
+    write(tmp_path, EIGHT_PARTS.get_config())
+    np.testing.assert_array_equal(read_class_table(tmp_path, CLASS_NAMES), range(9))
+
+
+def test_names_of_ones_own_are_mapped_by_map(tmp_path):
+    content = {"names": [*CLASS_NAMES, "hair", "iris"]}
+    write(tmp_path, content)
+    with pytest.raises(ValueError, match=r"classes\.json.*`map`.*\['hair', 'iris'\]"):
+        read_class_table(tmp_path, CLASS_NAMES)
+    write(tmp_path, {**content, "map": {"hair": "background", "iris": "left_eye"}})
+    table = read_class_table(tmp_path, CLASS_NAMES)
+    assert table.tolist() == [*range(9), 0, 3]
+
+
+def test_a_class_without_a_name_is_named(tmp_path):
+    write(tmp_path, list(CLASS_NAMES[:7]))
+    with pytest.raises(ValueError, match=r"Missing: \['inner_mouth', 'lower_lip'\]"):
+        read_class_table(tmp_path, CLASS_NAMES)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "nose",
+        {"classes": list(CLASS_NAMES)},
+        [*CLASS_NAMES, "nose"],
+        [*CLASS_NAMES, 3],
+        {"names": list(CLASS_NAMES), "map": ["nose"]},
+        [],
+    ],
+)
+def test_other_contents_are_refused(tmp_path, content):
+    write(tmp_path, content)
+    with pytest.raises(ValueError, match=r"classes\.json must be a list of names"):
+        read_class_table(tmp_path, CLASS_NAMES)
+
+
+def test_what_is_no_json_is_named(tmp_path):
+    (tmp_path / "classes.json").write_text("[nose")
+    with pytest.raises(ValueError, match=r"classes\.json cannot be read"):
+        read_class_table(tmp_path, CLASS_NAMES)

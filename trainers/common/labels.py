@@ -1,0 +1,120 @@
+"""Labels as people draw them: index PNGs, the names of their ids, EXIF rotation."""
+
+import json
+import pathlib
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+CLASSES_FILE = "classes.json"
+
+
+def read_class_table(
+    folder: pathlib.Path, class_names: tuple[str, ...]
+) -> np.ndarray | None:
+    """Reads which of the model's classes each id in the labels of a folder is.
+
+    `classes.json` is a list, the name of each id from 0 on, or an object with that
+    list as `names`, and, if it has names of its own, with `map`: name -> the
+    model's name.
+
+    Args:
+        folder: holds `classes.json`, or not: then the ids are the model's.
+        class_names: the model's.
+
+    Returns:
+        uint8 `(ids,)`: the model's id of each id.
+
+    Raises:
+        ValueError: if the file cannot be read, a name is not the model's, or a class
+            of the model is not named.
+    """
+    path = folder / CLASSES_FILE
+    if not path.is_file():
+        return np.arange(len(class_names), dtype="uint8")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as JSON: {error}") from error
+    names, renamed = content, {}
+    if isinstance(content, dict):
+        names, renamed = content.get("names"), content.get("map", {})
+    if not (_are_names(names) and isinstance(renamed, dict)):
+        raise ValueError(
+            f'{path} must be a list of names, or {{"names": [...], "map": {{...}}}}: '
+            f"a name for each id from 0 on, no two alike. Received: {content}"
+        )
+    meant = [renamed.get(name, name) for name in names]
+    unknown = [name for name, m in zip(names, meant) if m not in class_names]
+    if unknown:
+        raise ValueError(
+            f"{path} must name the model's classes {class_names}, or say by `map` "
+            f"which of them its own are. Received: {unknown}"
+        )
+    missing = [name for name in class_names if name not in meant]
+    if missing:
+        raise ValueError(
+            f"{path} must name every class of the model, those that no photo shows "
+            f"too: what is not labelled is learned as background. Missing: {missing}"
+        )
+    return np.array([class_names.index(name) for name in meant], "uint8")
+
+
+def _are_names(names: object) -> bool:
+    return (
+        isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+        and 0 < len(names) == len(set(names)) <= 256
+    )
+
+
+def read_label(path: pathlib.Path, photo: Image.Image, table: np.ndarray) -> np.ndarray:
+    """Reads a label as it lies on its upright photo.
+
+    A label is drawn on the photo as a viewer shows it, upright, or on the stored
+    pixels, as NumPy and OpenCV hold them. A photo that EXIF turns by 90 degrees has
+    another size then, which tells; where it does not, the label is refused.
+
+    Args:
+        path: a grey or palette PNG; its pixels are ids.
+        photo: its photo as it was opened, not turned.
+        table: uint8 `(ids,)`, see `read_class_table`.
+
+    Returns:
+        uint8 `(height, width)`, the model's ids.
+
+    Raises:
+        ValueError: naming the file, if it is not such a label.
+        OSError: if it is no picture.
+    """
+    turn = photo.getexif().get(ExifTags.Base.Orientation, 1)
+    upright = photo.size[::-1] if turn in (5, 6, 7, 8) else photo.size
+    with Image.open(path) as picture:
+        own = picture.getexif().get(ExifTags.Base.Orientation)
+        size = picture.size
+        if own is None and turn in range(2, 9):
+            if upright == photo.size:
+                raise ValueError(
+                    f"{path}: EXIF turns its photo (orientation {turn}) and leaves its "
+                    "size as it is, so nothing tells whether the label was drawn on "
+                    "the photo as shown or as stored. Save the photo upright "
+                    "(`exiftran -ai PHOTO`, or ImageOps.exif_transpose of Pillow), "
+                    "and turn the label, too, if it was drawn as stored"
+                )
+            if size == photo.size:
+                own = turn
+        picture.getexif()[ExifTags.Base.Orientation] = own or 1
+        mask = np.array(ImageOps.exif_transpose(picture))
+    if mask.shape != upright[::-1]:
+        raise ValueError(
+            f"{path}: must be a grey or palette picture of its photo's size, width "
+            f"{upright[0]} and height {upright[1]}. Received: mode {picture.mode}, "
+            f"width {size[0]}, height {size[1]}"
+        )
+    if mask.max() >= len(table):
+        unknown = np.unique(mask[mask >= len(table)])
+        raise ValueError(
+            f"{path}: its pixels must be class ids, 0 to {len(table) - 1}. Received: "
+            f"{unknown[:10].tolist()}"
+        )
+    return table[mask.astype("uint8")]
