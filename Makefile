@@ -14,18 +14,17 @@ SEEDS ?= 0 1 2
 help:  ## Show this list.
 	@grep -hE '^[a-z_]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_]+):.*## /  \1\t/'
 
-venv: .venv/.installed  ## Make .venv and install the package, with dev and demo.
+venv: .venv/.installed  ## Make .venv and install the package, with every extra.
 
 # The pip that comes with old Pythons searches for a very long time: update it first.
-.venv/.installed: requirements.txt pyproject.toml
+.venv/.installed: pyproject.toml
 	@python='$(PYTHON)'; $$python -c '$(SUPPORTED)' 2>/dev/null || { \
 		echo "stn-icnn-tf needs Python 3.10 to 3.13, and '$$python' is none" \
 		"of them. Try: make PYTHON=python3.11 venv" >&2; \
 		exit 1; }; \
 		$$python -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet \
-		-e '.[dev,demo,beam,detect,litert,notebooks,onnx,plots,serving]'
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
 	@touch $@
 
 demo: venv  ## Train and show a small model on a synthetic data set.
