@@ -1,8 +1,11 @@
 """Writing one file: under the right name, complete or not at all."""
 
+import contextlib
 import os
 import pathlib
+import shutil
 import tempfile
+from collections.abc import Iterator
 
 
 def path_with_suffix(
@@ -26,10 +29,35 @@ def path_with_suffix(
     return path
 
 
+# Of the folders in which files are written before they are moved to their place.
+UNFINISHED = ".writing-"
+
+
+def remove_unfinished(folder: pathlib.Path) -> None:
+    """Removes what a killed process was writing in a folder that is no other's."""
+    for path in list(folder.rglob(f"{UNFINISHED}*")):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def written_beside(output: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives a path to write to, and moves what was written there to its place.
+
+    Args:
+        output: the file's place; its folder is made.
+
+    Yields:
+        a path of the same name on the same disk. If the block raises, `output` stays
+        as it was.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=UNFINISHED) as folder:
+        fresh = pathlib.Path(folder) / output.name
+        yield fresh
+        os.replace(fresh, output)
+
+
 def write_whole(content: bytes, output: pathlib.Path) -> None:
     """Writes a file beside its place, and moves it there; makes the folder."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".writing-") as folder:
-        fresh = pathlib.Path(folder) / output.name
+    with written_beside(output) as fresh:
         fresh.write_bytes(content)
-        os.replace(fresh, output)

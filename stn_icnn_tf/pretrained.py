@@ -33,13 +33,13 @@ def load_model(model: str | pathlib.Path) -> StnIcnn:
         the model, ready to call on photos.
 
     Raises:
-        ValueError: if `model` is none of these, or holds something else.
+        ValueError: if `model` is none of these, holds something else, or is damaged.
     """
     path = pathlib.Path(model)
     candidates = (path / "model.keras", path, _WEIGHTS / f"{model}.keras")
     for candidate in candidates:
         if candidate.is_file() and candidate.suffix == ".keras":
-            loaded = keras.saving.load_model(candidate, compile=False)
+            loaded = _read_model(candidate, model)
             if not isinstance(loaded, StnIcnn):
                 raise ValueError(
                     f"Argument `model` must hold a StnIcnn. Received: model={model}, "
@@ -50,6 +50,21 @@ def load_model(model: str | pathlib.Path) -> StnIcnn:
         "Argument `model` must be a run folder that holds model.keras, a .keras file, "
         f"or one of the shipped models {shipped_models()}. Received: model={model}"
     )
+
+
+def _read_model(path: pathlib.Path, model: str | pathlib.Path) -> keras.Model:
+    try:
+        if not zipfile.is_zipfile(path):  # Keras would say that it is not there.
+            raise ValueError("it is torn, or no .keras file at all")
+        return keras.saving.load_model(path, compile=False)
+    # An unknown layer, other weights, damage inside: Keras has many errors.
+    except Exception as error:
+        reason = str(error).rpartition("Exception encountered: ")[2].strip()
+        reason = reason.partition("\n")[0].partition(". ")[0]
+        raise ValueError(
+            "Argument `model` must hold a model that Keras can load. "
+            f"Received: model={model}, of which {path} cannot be loaded: {reason}"
+        ) from error
 
 
 def save_compact(model: StnIcnn, path: str | os.PathLike) -> None:

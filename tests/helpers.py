@@ -1,5 +1,6 @@
 """Small models and data that several tests share."""
 
+import contextlib
 import io
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import zipfile
 
 import numpy as np
 import tensorflow as tf
+from absl import flags
 from PIL import Image
 
 from stn_icnn_tf.data.preprocess import Framing
@@ -79,6 +81,26 @@ def script(*arguments):
     return subprocess.run(
         [sys.executable, "-m", *map(str, arguments)], capture_output=True, text=True
     )
+
+
+@contextlib.contextmanager
+def parsed_flags(module, *arguments):
+    """Gives a script its flags in this process, and takes them away again."""
+    before = set(flags.FLAGS)
+    module.define_flags()
+    names = set(flags.FLAGS) - before
+    try:
+        flags.FLAGS([module.__name__, *map(str, arguments)])
+        yield
+    finally:
+        for name in names:
+            delattr(flags.FLAGS, name)
+
+
+def call_script(module, *arguments):
+    """Runs a script of the project in this process."""
+    with parsed_flags(module, *arguments):
+        module.main([module.__name__])
 
 
 def zip_folder(folder, archive, top=""):

@@ -4,7 +4,6 @@ python -m trainers.benchmark --model=runs/helen --output=benchmark
 """
 
 import json
-import pathlib
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +15,7 @@ from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
 from trainers.common.charts import save_record
 from trainers.common.flags import define_model_flag, refuse_arguments, usage_errors
+from trainers.common.paths import define_path, output_folder
 from trainers.common.timing import (
     Timing,
     machine,
@@ -32,7 +32,7 @@ CEILING_SIDE = 4096
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_model_flag()
-    flags.DEFINE_string("output", "benchmark", "Folder for the JSON and the picture.")
+    define_path("output", "benchmark", "Folder for the JSON and the picture.")
     flags.DEFINE_multi_integer("batch", [1, 8], "Photos a call; may be repeated.")
     flags.DEFINE_integer("size", 512, "Side of the photos in pixels.", 16)
     flags.DEFINE_integer("runs", 10, "Rounds that count.", 2)
@@ -144,6 +144,7 @@ def main(argv: list[str]) -> None:
     refuse_arguments(argv)
     with usage_errors():
         model = load_model(FLAGS.model)
+        output = output_folder(FLAGS.output)
     record: dict = {
         "machine": machine(),
         "model": FLAGS.model,
@@ -160,8 +161,7 @@ def main(argv: list[str]) -> None:
         print(f"\n{FLAGS.size} x {FLAGS.size}, batch {batch}, ms a face")
         print(format_rows(rows))
     panels = {f"batch {batch}": rows for batch, rows in record["batches"].items()}
-    path = pathlib.Path(FLAGS.output) / "benchmark.json"
-    save_record(record, path, panels, "ms a face")
+    save_record(record, output / "benchmark.json", panels, "ms a face")
 
 
 if __name__ == "__main__":

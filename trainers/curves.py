@@ -8,15 +8,16 @@ side of the coarse image:
   python -m trainers.curves --run_dir=runs/64 --run_dir=runs/128 --output=curves.png
 """
 
-import json
 import pathlib
 from typing import Any
 
 from absl import app, flags
 
-from trainers.common.charts import new_figure
+from trainers.common.charts import new_figure, save_figure
 from trainers.common.flags import refuse_arguments, usage_errors
+from trainers.common.paths import define_path, define_paths, output_file
 from trainers.configs.stages import STAGE_NAMES
+from trainers.training.history import History, read_history
 
 FLAGS = flags.FLAGS
 
@@ -27,44 +28,11 @@ JUDGED_BY = {
     "val_center_error": "validation, centres off (px)",
 }
 
-# stage -> its lines in order of the epochs.
-History = dict[str, list[dict[str, Any]]]
-
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    flags.DEFINE_multi_string("run_dir", None, "Folder of a run; may be repeated.")
-    flags.DEFINE_string("output", None, "File to write: .png, .pdf or .svg.")
-
-
-def read_history(run_dir: str | pathlib.Path) -> History:
-    """Reads `history.jsonl` of a run.
-
-    Raises:
-        ValueError: if the folder has none, it is empty, or a line of it is damaged.
-    """
-    path = pathlib.Path(run_dir) / "history.jsonl"
-    texts = path.read_text().splitlines() if path.is_file() else []
-    if not texts:
-        raise ValueError(
-            "Argument `run_dir` must be a folder whose history.jsonl holds an epoch. "
-            f"Received: run_dir={run_dir}"
-        )
-    epochs: dict[str, dict[int, dict]] = {}
-    for number, text in enumerate(texts, start=1):
-        try:
-            line = json.loads(text)
-            # A run killed between its record and its checkpoint does an epoch again.
-            epochs.setdefault(line["stage"], {})[line["epoch"]] = line
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"Line {number} of {path} must be an object with stage and epoch. "
-                f"Received: {text}"
-            ) from error
-    return {
-        stage: [lines[epoch] for epoch in sorted(lines)]
-        for stage, lines in epochs.items()
-    }
+    define_paths("run_dir", None, "Folder of a run; may be repeated.")
+    define_path("output", None, "File to write: .png, .pdf or .svg.")
 
 
 def run_names(run_dirs: list[str]) -> list[str]:
@@ -122,10 +90,9 @@ def main(argv: list[str]) -> None:
             name: read_history(run_dir) for name, run_dir in zip(names, FLAGS.run_dir)
         }
         figure = draw_curves(histories)
-    output = pathlib.Path(FLAGS.output)
-    output.parent.mkdir(parents=True, exist_ok=True)
+        output = output_file(FLAGS.output)
     try:
-        figure.savefig(output, dpi=120)
+        save_figure(figure, output)
     except ValueError as error:
         raise app.UsageError(
             "Argument `output` must end in the name of a format, such as .png. "

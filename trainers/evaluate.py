@@ -5,17 +5,18 @@ python -m trainers.evaluate --model=runs/helen --cropper=centroid
 python -m trainers.evaluate --table=SCORES.json --table=MORE.json --format=latex
 """
 
-import json
 import pathlib
 
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
+from stn_icnn_tf.files import write_whole
 from stn_icnn_tf.inference.fused import PRECISIONS, FusedModel
 from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix
 from stn_icnn_tf.models.pipeline import Pipeline
 from stn_icnn_tf.pretrained import load_model
+from trainers.common.charts import write_record
 from trainers.common.data import (
     class_table,
     decoded_photos,
@@ -24,7 +25,13 @@ from trainers.common.data import (
     load_split,
     short_name,
 )
-from trainers.common.flags import define_scoring_flags, refuse_arguments, usage_errors
+from trainers.common.flags import (
+    define_scoring_flags,
+    refuse_arguments,
+    refuse_flags,
+    usage_errors,
+)
+from trainers.common.paths import define_path, define_paths, output_file
 from trainers.evaluation.croppers import CROPPERS, make_cropper
 from trainers.evaluation.subgroups import (
     GLASSES,
@@ -52,12 +59,12 @@ def define_flags() -> None:
         "Score groups of photos, too: size of the face, mouth, head roll; and glasses, "
         "which celeb_a_mask_hq/all tells.",
     )
-    flags.DEFINE_string("json", None, "File for the scores; default: in the run.")
-    flags.DEFINE_multi_string(
+    define_path("json", None, "File for the scores; default: in the run.")
+    define_paths(
         "table", None, "File of scores to set beside the published; repeat for more."
     )
     flags.DEFINE_enum("format", "markdown", FORMATS, "With --table: its form.")
-    flags.DEFINE_string("output", None, "With --table: a file for it.")
+    define_path("output", None, "With --table: a file for it.")
 
 
 def evaluate(
@@ -119,14 +126,28 @@ def evaluate(
 def write_tables() -> None:
     """Prints the tables of the files that were given, or writes them to a file."""
     with usage_errors():
+        refuse_flags(("json", "cropper", "form", "conditions"), "not with --table")
         text = score_tables(FLAGS.table, FLAGS.format)
-    if FLAGS.output is None:
+        output = output_file(FLAGS.output) if FLAGS.output else None
+    if output is None:
         print(text)
         return
-    output = pathlib.Path(FLAGS.output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text + "\n", encoding="utf-8")
-    print(f"Tables: {FLAGS.output}")
+    write_whole(f"{text}\n".encode(), output)
+    print(f"Tables: {output}")
+
+
+def scores_file() -> pathlib.Path:
+    """Returns where the scores go, as the flags say."""
+    if FLAGS.json is not None:
+        return output_file(FLAGS.json, "json")
+    folder = pathlib.Path(FLAGS.model)
+    folder = folder if folder.is_dir() else pathlib.Path()
+    name = f"{short_name(FLAGS.dataset)}_{FLAGS.split}"
+    if FLAGS.cropper != "learned":
+        name += f"_{FLAGS.cropper}"
+    if FLAGS.form != "keras":
+        name += f"_{FLAGS.form}"
+    return output_file(folder / f"scores_{name}.json", "json")
 
 
 def main(argv: list[str]) -> None:
@@ -136,7 +157,9 @@ def main(argv: list[str]) -> None:
         write_tables()
         return
     with usage_errors():
+        refuse_flags(("format", "output"), "only with --table")
         model = load_model(FLAGS.model)
+        target = scores_file()
         builder = load_builder(
             FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir, model.class_set
         )
@@ -151,31 +174,11 @@ def main(argv: list[str]) -> None:
     print(format_table(results, model.class_set))
     if groups is not None:
         print(f"\n{format_subgroups(groups.result())}")
-    target = FLAGS.json
-    if target is None:
-        folder = pathlib.Path(FLAGS.model)
-        folder = folder if folder.is_dir() else pathlib.Path()
-        name = f"{short_name(FLAGS.dataset)}_{FLAGS.split}"
-        if FLAGS.cropper != "learned":
-            name += f"_{FLAGS.cropper}"
-        if FLAGS.form != "keras":
-            name += f"_{FLAGS.form}"
-        target = folder / f"scores_{name}.json"
-    with open(target, "w") as file:
-        json.dump(
-            {
-                "model": FLAGS.model,
-                "dataset": FLAGS.dataset,
-                "split": FLAGS.split,
-                "cropper": FLAGS.cropper,
-                "form": FLAGS.form,
-                "scores": results,
-                "subgroups": groups.result() if groups is not None else None,
-            },
-            file,
-            indent=1,
-        )
-    print(f"Scores: {target}")
+    settings = ("model", "dataset", "split", "cropper", "form")
+    record = {name: getattr(FLAGS, name) for name in settings}
+    record["scores"] = results
+    record["subgroups"] = groups.result() if groups is not None else None
+    write_record(record, target, "Scores")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from absl import app, flags
 from stn_icnn_tf.export.litert import LITERT_PRECISIONS, export_litert
 from stn_icnn_tf.export.onnx import export_onnx
 from stn_icnn_tf.export.saved_model import export_saved_model, next_version
+from stn_icnn_tf.files import path_with_suffix
 from stn_icnn_tf.inference.fused import PRECISIONS
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
@@ -20,8 +21,10 @@ from trainers.common.flags import (
     define_model_flag,
     parse_size,
     refuse_arguments,
+    refuse_flags,
     usage_errors,
 )
+from trainers.common.paths import define_path, output_file, output_folder
 
 FLAGS = flags.FLAGS
 
@@ -30,9 +33,7 @@ def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_model_flag()
     flags.DEFINE_enum("format", "saved_model", tuple(WRITERS), "What to write.")
-    flags.DEFINE_string(
-        "output", None, "Served model's folder, or a file: NAME.tflite, .onnx."
-    )
+    define_path("output", None, "Served model's folder, or a file: NAME.tflite, .onnx.")
     flags.DEFINE_integer("version", 1, "Version folder to write; replaces it.")
     flags.DEFINE_bool(
         "next_version", False, "Write the version after the newest one instead."
@@ -50,9 +51,56 @@ def define_flags() -> None:
         "saved_model: serving_bytes finds small, off-centre and rolled faces, too.",
     )
     flags.DEFINE_string("size", "512x512", "litert, onnx: HEIGHTxWIDTH of the photos.")
-    flags.DEFINE_string(
+    define_path(
         "calibration", None, "litert, int8: folder of photos; default: drawn faces."
     )
+
+
+# The flags that each format alone, or with another, takes notice of.
+_FLAGS_OF = {
+    "saved_model": ("version", "next_version", "any_framing"),
+    "litert": ("size", "calibration"),
+    "onnx": ("size",),
+}
+_PRECISIONS = {
+    "saved_model": PRECISIONS,
+    "litert": LITERT_PRECISIONS,
+    "onnx": ("float32",),
+}
+_SUFFIXES = {"litert": ".tflite", "onnx": ".onnx"}
+
+
+def check_flags() -> None:
+    """Refuses flags that do not go together.
+
+    Raises:
+        ValueError: if there are such.
+    """
+    own = _FLAGS_OF[FLAGS.format]
+    others = {name: None for names in _FLAGS_OF.values() for name in names}
+    unused = tuple(name for name in others if name not in own)
+    refuse_flags(unused, f"not with --format={FLAGS.format}")
+    if FLAGS.next_version:
+        refuse_flags(("version",), "not with --next_version")
+    if FLAGS.precision not in _PRECISIONS[FLAGS.format]:
+        raise ValueError(
+            f"Argument `precision` must be one of {_PRECISIONS[FLAGS.format]} with "
+            f"--format={FLAGS.format}. Received: precision={FLAGS.precision}"
+        )
+    if FLAGS.precision != "int8":
+        refuse_flags(("calibration",), "only with --precision=int8")
+
+
+def check_output() -> None:
+    """Refuses an output that cannot be written.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    if FLAGS.format in _SUFFIXES:
+        output_file(path_with_suffix(FLAGS.output, _SUFFIXES[FLAGS.format]))
+    else:
+        output_folder(FLAGS.output)
 
 
 def write_saved_model(model: StnIcnn) -> pathlib.Path:
@@ -74,11 +122,6 @@ def write_litert(model: StnIcnn) -> pathlib.Path:
 
 def write_onnx(model: StnIcnn) -> pathlib.Path:
     """Writes an ONNX file as the flags say."""
-    if FLAGS.precision != "float32":
-        raise ValueError(
-            "Argument `precision` must be float32 with --format=onnx. "
-            f"Received: precision={FLAGS.precision}"
-        )
     return export_onnx(model, FLAGS.output, parse_size(FLAGS.size))
 
 
@@ -93,7 +136,10 @@ def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
-        written = WRITERS[FLAGS.format](load_model(FLAGS.model))
+        check_flags()
+        model = load_model(FLAGS.model)
+        check_output()
+        written = WRITERS[FLAGS.format](model)
     print(f"Written: {written}")
 
 

@@ -7,7 +7,6 @@ python -m trainers.missing_parts --model=runs/helen --split=test --output=missin
 """
 
 import dataclasses
-import pathlib
 
 import numpy as np
 import tensorflow as tf
@@ -21,6 +20,7 @@ from stn_icnn_tf.visualize import contact_sheet, outline_windows, window_boxes
 from trainers.common.charts import write_record
 from trainers.common.data import decoded_photos, load_photos
 from trainers.common.flags import define_scoring_flags, refuse_arguments, usage_errors
+from trainers.common.paths import define_path, output_folder
 from trainers.evaluation.croppers import make_cropper
 from trainers.evaluation.occlusion import FILLS, choose_parts, cover_parts, part_box
 
@@ -42,7 +42,7 @@ _TOLERANCE = 1e-3
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_scoring_flags()
-    flags.DEFINE_string("output", None, "Folder for the numbers and the picture.")
+    define_path("output", None, "Folder for the numbers and the picture.")
     flags.DEFINE_integer("limit", None, "Photos, from the first; default: all.", 1)
     flags.DEFINE_enum("fill", "skin", FILLS, "What covers a part.")
     flags.DEFINE_integer("max_covered", 2, "Most parts covered a photo.", 1)
@@ -221,6 +221,7 @@ def main(argv: list[str]) -> None:
     refuse_arguments(argv)
     with usage_errors():
         model = load_model(FLAGS.model)
+        output = output_folder(FLAGS.output)
         dataset = load_photos(
             FLAGS.dataset,
             FLAGS.split,
@@ -235,7 +236,6 @@ def main(argv: list[str]) -> None:
     summary = summarize(measures, model.class_set.part_names)
     print(f"Offsets of window centres, in pixels of a {CANVAS} x {CANVAS} canvas:")
     print(format_summary(summary))
-    output = pathlib.Path(FLAGS.output)
     settings = ("model", "dataset", "split", "limit", "fill", "max_covered", "seed")
     record = {name: getattr(FLAGS, name) for name in settings}
     record.update(photos=int(dataset.cardinality()), canvas=CANVAS, croppers=summary)

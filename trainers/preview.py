@@ -5,17 +5,17 @@ A row a photo: as it is, then variants, each with its label as an overlay.
   python -m trainers.preview --dataset=helen --split=train --output=preview.png
 """
 
-import pathlib
-
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
 from stn_icnn_tf.data.augment import AUGMENTATIONS, Augmentation
 from stn_icnn_tf.data.preprocess import Framing, frame_example
+from stn_icnn_tf.files import written_beside
 from stn_icnn_tf.visualize import contact_sheet, overlay
 from trainers.common.data import load_builder, load_split
 from trainers.common.flags import define_dataset_flags, refuse_arguments, usage_errors
+from trainers.common.paths import define_path, output_file
 from trainers.configs.schedules import SCHEDULES, choose_stages
 from trainers.configs.stages import STAGE_NAMES
 
@@ -26,7 +26,7 @@ def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_dataset_flags()
     flags.DEFINE_string("split", "train", "Split, or slice of one.")
-    flags.DEFINE_string("output", None, "PNG file to write.")
+    define_path("output", None, "PNG file to write.")
     flags.DEFINE_integer("count", 6, "Photos, from the first.", lower_bound=1)
     flags.DEFINE_integer("variants", 4, "Augmented variants a photo.", lower_bound=0)
     flags.DEFINE_enum(
@@ -80,6 +80,7 @@ def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
+        output = output_file(FLAGS.output)
         builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
         dataset = load_split(builder, FLAGS.split).take(FLAGS.count)
         if FLAGS.augmentation is not None:
@@ -90,10 +91,9 @@ def main(argv: list[str]) -> None:
     pictures = preview_rows(
         dataset, augmentation, FLAGS.variants, FLAGS.side, FLAGS.seed
     )
-    output = pathlib.Path(FLAGS.output)
-    output.parent.mkdir(parents=True, exist_ok=True)
     sheet = contact_sheet(pictures, 1 + FLAGS.variants, FLAGS.side)
-    sheet.save(output, format="PNG")
+    with written_beside(output) as fresh:
+        sheet.save(fresh, format="PNG")
     print(f"Preview: {output}")
 
 

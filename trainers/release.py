@@ -9,19 +9,25 @@ Of several runs that started from the same model it stores the mean of their wei
 import numpy as np
 from absl import app, flags
 
+from stn_icnn_tf.files import path_with_suffix
 from stn_icnn_tf.models.stn_icnn import StnIcnn
-from stn_icnn_tf.pretrained import differing_arguments, load_model, save_compact
+from stn_icnn_tf.pretrained import (
+    differing_arguments,
+    load_model,
+    save_compact,
+)
 from trainers.common.flags import refuse_arguments, usage_errors
+from trainers.common.paths import define_path, define_paths, output_file
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    flags.DEFINE_multi_string(
+    define_paths(
         "model", None, "Run folder, .keras file, or shipped model; may be repeated."
     )
-    flags.DEFINE_string("output", None, "The .keras file to write.")
+    define_path("output", None, "The .keras file to write.")
 
 
 def mean_model(models: list[StnIcnn]) -> StnIcnn:
@@ -52,10 +58,11 @@ def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
+        output = output_file(path_with_suffix(FLAGS.output, ".keras"))
         models = [load_model(model) for model in FLAGS.model]
         model = mean_model(models)
-        save_compact(model, FLAGS.output)
-    print(f"Model: {FLAGS.output}")
+        save_compact(model, output)
+    print(f"Model: {output}")
 
 
 if __name__ == "__main__":

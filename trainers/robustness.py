@@ -5,7 +5,6 @@ Each change is made to photo and label alike, and the model sees nothing else.
   python -m trainers.robustness --model=helen --split=validation --output=robustness
 """
 
-import pathlib
 from collections.abc import Callable
 
 import numpy as np
@@ -22,6 +21,7 @@ from stn_icnn_tf.visualize import contact_sheet, overlay, window_boxes
 from trainers.common.charts import write_record
 from trainers.common.data import decoded_photos, load_photos
 from trainers.common.flags import define_scoring_flags, refuse_arguments, usage_errors
+from trainers.common.paths import define_path, output_folder
 from trainers.evaluation.occlusion import cover_parts
 from trainers.missing_parts import window_errors
 
@@ -36,7 +36,7 @@ SHOWN = 4
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_scoring_flags()
-    flags.DEFINE_string("output", None, "Folder for the numbers and the picture.")
+    define_path("output", None, "Folder for the numbers and the picture.")
     flags.DEFINE_integer("limit", None, "Photos, from the first; default: all.", 1)
 
 
@@ -188,6 +188,7 @@ def main(argv: list[str]) -> None:
     refuse_arguments(argv)
     with usage_errors():
         model = load_model(FLAGS.model)
+        output = output_folder(FLAGS.output)
         dataset = load_photos(
             FLAGS.dataset,
             FLAGS.split,
@@ -198,7 +199,6 @@ def main(argv: list[str]) -> None:
         )
     scores, windows, pictures = measure(model, dataset)
     print(format_report(scores, windows))
-    output = pathlib.Path(FLAGS.output)
     record = {name: getattr(FLAGS, name) for name in ("model", "dataset", "split")}
     record.update(photos=int(dataset.cardinality()), scores=scores, windows=windows)
     write_record(record, output / "robustness.json")

@@ -9,7 +9,6 @@ windows lie around the centres of the true parts, in whole pixels.
     --run_dir=runs/64 --run_dir=runs/128 --output=sensitivity
 """
 
-import pathlib
 from typing import Any
 
 import numpy as np
@@ -20,14 +19,16 @@ from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.geometry.affine import theta_from_centers
 from stn_icnn_tf.geometry.windows import part_centers
 from stn_icnn_tf.layers.learned_crop import LearnedCrop
-from trainers.common.charts import new_figure, write_record
+from trainers.common.charts import new_figure, save_figure, write_record
 from trainers.common.data import decoded_photos, load_photos
 from trainers.common.flags import (
     define_dataset_flags,
     refuse_arguments,
     usage_errors,
 )
-from trainers.curves import draw_curves, read_history, run_names
+from trainers.common.paths import define_path, define_paths, output_folder
+from trainers.curves import draw_curves, run_names
+from trainers.training.history import read_history
 
 FLAGS = flags.FLAGS
 
@@ -45,10 +46,8 @@ def define_flags() -> None:
     flags.DEFINE_multi_integer(
         "patch_size", [79, 80, 81, 82], "Side of the patches; may be repeated."
     )
-    flags.DEFINE_multi_string(
-        "run_dir", [], "Folder of a run for figure 6; may be repeated."
-    )
-    flags.DEFINE_string("output", None, "Folder for the figures and the numbers.")
+    define_paths("run_dir", [], "Folder of a run for figure 6; may be repeated.")
+    define_path("output", None, "Folder for the figures and the numbers.")
 
 
 def slice_patches(
@@ -177,6 +176,7 @@ def main(argv: list[str]) -> None:
             name: read_history(run_dir)
             for name, run_dir in zip(run_names(FLAGS.run_dir), FLAGS.run_dir)
         }
+        output = output_folder(FLAGS.output)
         dataset = load_photos(
             FLAGS.dataset,
             FLAGS.split,
@@ -193,10 +193,8 @@ def main(argv: list[str]) -> None:
     print(f"{'patch':>6} {'grey levels':>12} {'labels differ':>14}")
     for size, row in measures.items():
         print(f"{size:>6} {row['difference']:>12.2f} {row['labels_differ']:>14.2%}")
-    output = pathlib.Path(FLAGS.output)
-    output.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        figure.savefig(output / f"{name}.png", dpi=120)
+        save_figure(figure, output / f"{name}.png")
     record = {name: getattr(FLAGS, name) for name in ("dataset", "split", "limit")}
     record.update(photos=int(dataset.cardinality()), patch_sizes=measures)
     write_record(record, output / "sensitivity.json")

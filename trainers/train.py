@@ -2,27 +2,43 @@
 
 Runs resume by themselves: give the same command again. A stage starts from its own
 last checkpoint; else from the best epoch of the stage before it in this run; else
-from --init_from; else from the seed.
+from --init_from; else from the seed. The folder's config.json says what the run is, and
+other settings are refused; but a stage may get more epochs: it goes on, or with cosine
+decay starts again, and so do the stages after it.
 
   python -m trainers.train --dataset=helen --manual_dir=DOWNLOADS --run_dir=runs/helen
 """
 
-import json
+import contextlib
 import pathlib
+import sys
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
 from absl import app, flags, logging
 
 from stn_icnn_tf.class_sets import CLASS_SETS
+from stn_icnn_tf.files import remove_unfinished, written_beside
 from stn_icnn_tf.models.stn_icnn import MODEL_PRESETS, StnIcnn, preset_arguments
 from stn_icnn_tf.pretrained import differing_arguments, load_model, with_arguments
 from trainers.common.data import load_builder, load_split, refuse_other_classes
 from trainers.common.flags import define_dataset_flags, refuse_arguments, usage_errors
+from trainers.common.paths import define_path, output_folder
 from trainers.configs.overrides import model_arguments, read_class_set
 from trainers.configs.schedules import SCHEDULES, choose_stages, get_schedule
-from trainers.configs.stages import STAGE_NAMES
+from trainers.configs.stages import STAGE_NAMES, Stage
+from trainers.training.checkpoints import load_earlier_stages, stage_built_on
+from trainers.training.checks import refuse_batch_size, refuse_jitter, steps_per_epoch
+from trainers.training.errors import RunError
 from trainers.training.loop import Trainer, run_stages
+from trainers.training.run_config import (
+    format_config,
+    run_environment,
+    run_settings,
+    settle_config,
+)
+from trainers.training.run_lock import locked
 
 FLAGS = flags.FLAGS
 
@@ -30,7 +46,10 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_dataset_flags()
-    flags.DEFINE_string("run_dir", None, "Folder of the run: made, or resumed.")
+    define_path("run_dir", None, "Folder of the run: made, or resumed.")
+    flags.DEFINE_bool(
+        "print_config", False, "Print the run's settings as JSON, and train nothing."
+    )
     flags.DEFINE_enum(
         "stage", "all", ("all", *STAGE_NAMES), "Stage to train; all: in their order."
     )
@@ -48,7 +67,7 @@ def define_flags() -> None:
         f"Class set of the model: one of {tuple(CLASS_SETS)}, or a JSON file of what "
         "ClassSet.get_config returns; none: the preset's.",
     )
-    flags.DEFINE_string(
+    define_path(
         "init_from", None, "Model to start from: run folder, .keras file, or shipped."
     )
     flags.DEFINE_enum(
@@ -70,24 +89,68 @@ def define_flags() -> None:
 
 
 def make_strategy(devices: list[str]) -> tf.distribute.Strategy:
-    """Mirrors over the named devices, or over every local GPU, else the CPU."""
+    """Mirrors over the named devices, or over every local GPU, else the CPU.
+
+    Raises:
+        ValueError: if a device is not there.
+    """
+    local = [d.name.removeprefix("/device:") for d in tf.config.list_logical_devices()]
+    for device in devices:
+        if device.removeprefix("/device:").upper() not in local:
+            raise ValueError(
+                f"Argument `device` must be one of {local}. Received: device={device}"
+            )
     return tf.distribute.MirroredStrategy(devices or None)
 
 
 def save_model(model: StnIcnn, path: pathlib.Path) -> None:
     """Saves `.keras` in float32, whatever the policy of training was."""
     plain = with_arguments(model, dtype="float32")
-    temporary = path.with_name("writing.keras")
-    plain.save(temporary)
-    temporary.replace(path)
+    with written_beside(path) as fresh:
+        plain.save(fresh)
+
+
+def train_stages(
+    model: StnIcnn,
+    stages: tuple[Stage, ...],
+    strategy: tf.distribute.Strategy,
+    training: tf.data.Dataset,
+    validation: tf.data.Dataset,
+    run_dir: pathlib.Path,
+) -> None:
+    """Trains stages, and writes the run's model, unless a later stage has made it."""
+    started_from = load_earlier_stages(model, run_dir, stages[0].name)
+
+    def make_trainer(model: StnIcnn, stage: Stage) -> Trainer:
+        return Trainer(model, stage, strategy, run_dir, FLAGS.seed, FLAGS.jit_compile)
+
+    run_stages(model, stages, make_trainer, training, validation, started_from)
+    path = run_dir / "model.keras"
+    later = stage_built_on(model, run_dir, stages[-1].name)
+    if later is not None and path.exists():
+        print(f"Model: {path}, as before: stage {later} goes on from this one")
+        return
+    save_model(model, path)
+    print(f"Model: {path}")
+
+
+@contextlib.contextmanager
+def run_errors() -> Iterator[None]:
+    """Ends the script without a traceback for what its user can mend."""
+    try:
+        yield
+    except (RunError, FloatingPointError) as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("Stopped. The same command goes on after the last finished epoch.")
 
 
 def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
-        stages = get_schedule(FLAGS.schedule, tuple(FLAGS.set))
-        stages = choose_stages(stages, FLAGS.stage)
+        schedule = get_schedule(FLAGS.schedule, tuple(FLAGS.set))
+        stages = choose_stages(schedule, FLAGS.stage)
         arguments = model_arguments(tuple(FLAGS.set_model))
         if FLAGS.class_set is not None:
             arguments["class_set"] = read_class_set(FLAGS.class_set)
@@ -99,27 +162,41 @@ def main(argv: list[str]) -> None:
         refuse_other_classes(builder, class_set)
         training = load_split(builder, FLAGS.train_split)
         validation = load_split(builder, FLAGS.validation_split)
-    run_dir = pathlib.Path(FLAGS.run_dir)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    with open(run_dir / "flags.json", "w") as file:
-        json.dump(FLAGS.flag_values_dict(), file, indent=1, default=str)
 
     keras.utils.set_random_seed(FLAGS.seed)
-    strategy = make_strategy(FLAGS.device)
-    logging.info("Devices: %s", strategy.extended.worker_devices)
-    with usage_errors(), strategy.scope():
-        model = StnIcnn.from_preset(FLAGS.preset, dtype=FLAGS.precision, **arguments)
-        if start is not None:
-            copy_weights(start, model)
-    if FLAGS.stage != "all":
-        load_earlier_stages(model, run_dir, FLAGS.stage)
-
-    def make_trainer(model: StnIcnn, stage: object) -> Trainer:
-        return Trainer(model, stage, strategy, run_dir, FLAGS.seed, FLAGS.jit_compile)
-
-    run_stages(model, stages, make_trainer, training, validation)
-    save_model(model, run_dir / "model.keras")
-    print(f"Model: {run_dir / 'model.keras'}")
+    with usage_errors():
+        strategy = make_strategy(FLAGS.device)
+        with strategy.scope():
+            model = StnIcnn.from_preset(
+                FLAGS.preset, dtype=FLAGS.precision, **arguments
+            )
+            if start is not None:
+                copy_weights(start, model)
+        for stage in stages:
+            if stage.epochs:
+                refuse_batch_size(stage, strategy.num_replicas_in_sync)
+                refuse_jitter(stage, class_set)
+                steps_per_epoch(training, stage)
+    devices = strategy.extended.worker_devices
+    settings = run_settings(
+        model,
+        schedule,
+        builder,
+        (FLAGS.train_split, FLAGS.validation_split),
+        FLAGS.seed,
+        (FLAGS.init_from, start) if start is not None else None,
+    )
+    environment = run_environment(devices, FLAGS.jit_compile)
+    if FLAGS.print_config:
+        print(format_config(settings, [environment]), end="")
+        return
+    logging.info("Devices: %s", devices)
+    with usage_errors():
+        run_dir = output_folder(FLAGS.run_dir, "run_dir")
+    with run_errors(), locked(run_dir):
+        remove_unfinished(run_dir)
+        settle_config(run_dir, settings, environment)
+        train_stages(model, stages, strategy, training, validation, run_dir)
 
 
 def copy_weights(start: StnIcnn, model: StnIcnn) -> None:
@@ -146,17 +223,16 @@ def copy_weights(start: StnIcnn, model: StnIcnn) -> None:
     model.set_weights(start.get_weights())
 
 
-def load_earlier_stages(model: StnIcnn, run_dir: pathlib.Path, stage: str) -> None:
-    """Loads the best epoch of the last stage before `stage` that the run has."""
-    for earlier in reversed(STAGE_NAMES[: STAGE_NAMES.index(stage)]):
-        weights = run_dir / earlier / "best.weights.h5"
-        if weights.exists():
-            model.load_weights(weights)
-            logging.info("Starting from %s", weights)
-            return
+def check_run_dir(values: dict[str, object]) -> bool:
+    """Whether the flags name a run folder, or need none."""
+    return values["run_dir"] is not None or bool(values["print_config"])
 
 
 if __name__ == "__main__":
     define_flags()
-    flags.mark_flag_as_required("run_dir")
+    flags.register_multi_flags_validator(
+        ("run_dir", "print_config"),
+        check_run_dir,
+        "Flag --run_dir must have a value, but for --print_config.",
+    )
     app.run(main)

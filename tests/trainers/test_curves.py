@@ -7,6 +7,7 @@ from absl import app
 from PIL import Image
 
 from trainers import curves
+from trainers.training.history import read_history
 
 
 def write_history(folder, lines):
@@ -42,15 +43,9 @@ def runs(tmp_path):
     ]
 
 
-def test_history_is_read_by_stage_and_a_repeated_epoch_counts_once(tmp_path):
-    lines = epochs("coarse", [3.0, 2.0]) + epochs("coarse", [2.5])
-    history = curves.read_history(write_history(tmp_path / "run", lines))
-    assert [(e["epoch"], e["loss"]) for e in history["coarse"]] == [(1, 2.5), (2, 2.0)]
-
-
 def test_runs_are_lines_and_stages_are_columns(runs):
     pytest.importorskip("matplotlib", reason="the extra `plots`")
-    figure = curves.draw_curves({n: curves.read_history(r) for n, r in zip("ab", runs)})
+    figure = curves.draw_curves({n: read_history(r) for n, r in zip("ab", runs)})
     panels = figure.axes
     assert [panel.get_title() for panel in panels[:3]] == [
         "coarse",
@@ -90,7 +85,7 @@ def test_script_writes_the_file(runs, tmp_path, monkeypatch):
 def test_missing_matplotlib_names_the_extra(runs, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"stn-icnn-tf\[plots\]"):
-        curves.draw_curves({"a": curves.read_history(runs[0])})
+        curves.draw_curves({"a": read_history(runs[0])})
     with pytest.raises(app.UsageError, match="plots"):
         script(monkeypatch, runs, tmp_path / "a.png")
 
@@ -98,14 +93,3 @@ def test_missing_matplotlib_names_the_extra(runs, tmp_path, monkeypatch):
 def test_runs_of_one_folder_name_are_told_apart():
     assert curves.run_names(["a/x", "b/y"]) == ["x", "y"]
     assert curves.run_names(["a/x", "b/x"]) == ["a/x", "b/x"]
-
-
-def test_bad_histories_are_named(tmp_path):
-    with pytest.raises(ValueError, match="`run_dir`.*nowhere"):
-        curves.read_history(tmp_path / "nowhere")
-    folder = tmp_path / "cut"
-    write_history(folder, epochs("coarse", [1.0]))
-    with open(folder / "history.jsonl", "a") as file:
-        file.write('{"stage": "coa')
-    with pytest.raises(ValueError, match=r"Line 2 of .*coa"):
-        curves.read_history(folder)

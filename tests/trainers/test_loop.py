@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 
 import keras
 import numpy as np
@@ -9,6 +10,9 @@ from stn_icnn_tf.data.augment import AUGMENTATIONS, Augmentation
 from tests.helpers import faces, mirrored, small_model
 from trainers.configs.schedules import SCHEDULES, get_schedule
 from trainers.configs.stages import Stage
+from trainers.training.checkpoints import list_checkpoints
+from trainers.training.errors import RunError
+from trainers.training.history import read_history
 from trainers.training.loop import Trainer, network_variables
 
 ONE = ["CPU:0"]
@@ -54,6 +58,13 @@ def test_resume_equals_the_uninterrupted_run(tmp_path):
     assert history(tmp_path / "whole") == history(tmp_path / "cut")
     for a, b in zip(whole.weights, resumed.weights, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
+    # And with the newest checkpoint damaged, from the one before it.
+    newest = list_checkpoints(tmp_path / "cut" / "coarse")[0]
+    os.truncate(f"{newest}.data-00000-of-00001", 1000)
+    again = train(tmp_path / "cut", coarse_stage(2, **kwargs))
+    assert read_history(tmp_path / "whole") == read_history(tmp_path / "cut")
+    for a, b in zip(whole.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
 def test_joint_stage_trains_all_three_networks(tmp_path):
@@ -97,7 +108,30 @@ def test_nan_stops_the_run_and_names_the_step(tmp_path):
     trainer = Trainer(model, coarse_stage(), strategy, tmp_path, show=False)
     with pytest.raises(FloatingPointError, match="nan at step 0 of stage coarse"):
         trainer.fit(faces(4), faces(1))
-    assert not trainer.checkpoints.checkpoints
+    assert not list_checkpoints(tmp_path / "coarse")
+
+
+def test_another_optimizers_state_and_torn_weights_are_refused(tmp_path):
+    strategy = mirrored(ONE)
+    with strategy.scope():
+        model = small_model()
+
+    def trainer(optimizer):
+        stage = coarse_stage(optimizer=optimizer)
+        return Trainer(model, stage, strategy, tmp_path, show=False)
+
+    trained = trainer("adam")
+    trained.checkpoints.resume(trained._origin(""))
+    trained.epoch.assign(1)
+    trained.best.assign(0.5)
+    trained.checkpoints.save(1)
+    with pytest.raises(RunError, match="No checkpoint in .*coarse.*ckpt-1"):
+        trainer("muon").fit(faces(4), faces(1))
+    for content in (None, b"torn"):
+        if content is not None:
+            (tmp_path / "coarse" / "best.weights.h5").write_bytes(content)
+        with pytest.raises(RunError, match=r"best\.weights\.h5 cannot be read"):
+            trainer("adam").fit(faces(4), faces(1))
 
 
 def test_rates_halve_and_differ_by_network():

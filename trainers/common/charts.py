@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 from stn_icnn_tf.extras import needs_extra
+from stn_icnn_tf.files import write_whole, written_beside
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -52,11 +53,20 @@ def bar_chart(groups: dict[str, dict[str, dict[str, float]]], label: str) -> Any
     return figure
 
 
-def write_record(record: dict, path: pathlib.Path) -> None:
-    """Writes a record as JSON, and says where."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1))
-    print(f"Record: {path}")
+def save_figure(figure: Any, path: pathlib.Path) -> None:
+    """Writes a matplotlib figure, complete or not at all.
+
+    Raises:
+        ValueError: if `path` does not end in a format that matplotlib writes.
+    """
+    with written_beside(path) as fresh:
+        figure.savefig(fresh, dpi=120)
+
+
+def write_record(record: dict, path: pathlib.Path, what: str = "Record") -> None:
+    """Writes a record as JSON, complete or not at all, and says where."""
+    write_whole(json.dumps(record, indent=1).encode(), path)
+    print(f"{what}: {path}")
 
 
 def save_record(
@@ -74,7 +84,7 @@ def save_record(
     write_record(record, path)
     picture = path.with_suffix(".png")
     try:
-        bar_chart(groups, label).savefig(picture, dpi=120)
+        save_figure(bar_chart(groups, label), picture)
     except ImportError as error:
         print(f"No picture: {error}")
     else:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from absl import app, flags
 
+from trainers.common.paths import define_path
+
 
 def define_scoring_flags() -> None:
     """Defines the flags that name a model and the photos that it is scored on."""
@@ -16,7 +18,7 @@ def define_scoring_flags() -> None:
 
 def define_model_flag() -> None:
     """Defines the flag that names a trained model."""
-    flags.DEFINE_string("model", None, "Run folder, .keras file, or shipped model.")
+    define_path("model", None, "Run folder, .keras file, or shipped model.")
 
 
 def define_dataset_flags(default: str = "helen") -> None:
@@ -27,8 +29,9 @@ def define_dataset_flags(default: str = "helen") -> None:
         "Data set, or DATASET/CONFIG; a folder of photos and labels; or package.module "
         "of a TFDS builder.",
     )
+    # TFDS reads and writes remote storage, too.
     flags.DEFINE_string("data_dir", None, "TFDS data folder.")
-    flags.DEFINE_string("manual_dir", None, "Folder with the data set's download.")
+    define_path("manual_dir", None, "Folder with the data set's download.")
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -49,6 +52,21 @@ def refuse_arguments(argv: list[str]) -> None:
     """Refuses what is no flag: absl hands it on."""
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+
+
+def refuse_flags(names: tuple[str, ...], reason: str) -> None:
+    """Refuses flags that were given though nothing would come of them.
+
+    Args:
+        names: of the flags.
+        reason: why not, e.g. `"goes with --format=onnx"`.
+
+    Raises:
+        ValueError: if one was given.
+    """
+    given = [f"--{name}" for name in names if flags.FLAGS[name].present]
+    if given:
+        raise ValueError(f"{' and '.join(given)}: {reason}")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """The custom loop: one stage under any `tf.distribute` strategy."""
 
-import json
 import math
 import pathlib
 from collections.abc import Callable, Iterator
@@ -11,15 +10,22 @@ from tqdm import tqdm
 from stn_icnn_tf.data.preprocess import (
     Framing,
     evaluation_batches,
-    examples_per_epoch,
     training_batches,
 )
 from stn_icnn_tf.metrics import scores
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.visualize import overlay_batch
 from trainers.configs.stages import Stage
+from trainers.training.checkpoints import (
+    StageCheckpoints,
+    load_best,
+    save_best,
+    weights_digest,
+)
+from trainers.training.checks import refuse_batch_size, refuse_jitter, steps_per_epoch
 from trainers.training.objectives import stage_counts, stage_losses
 from trainers.training.optimizer import OPTIMIZERS
+from trainers.training.records import StageRecords
 
 
 def network_variables(model: StnIcnn, network: str) -> list:
@@ -35,7 +41,8 @@ class Trainer:
     A folder `STAGE` under the run folder holds a checkpoint of each finished
     epoch (the last two are kept), `best.weights.h5`, and TensorBoard logs. A
     trainer made on a folder with a checkpoint goes on after it and gives the
-    numbers of the uninterrupted run.
+    numbers of the uninterrupted run. Where it cannot, since the stage starts from
+    other weights now, or its cosine rate falls over more epochs, it starts again.
 
     Args:
         model: made under the scope of `strategy`.
@@ -60,18 +67,8 @@ class Trainer:
         jit_compile: bool = False,
         show: bool = True,
     ) -> None:
-        replicas = strategy.num_replicas_in_sync
-        if stage.batch_size % replicas:
-            raise ValueError(
-                f"Argument `batch_size` must be a multiple of the {replicas} replicas. "
-                f"Received: batch_size={stage.batch_size}"
-            )
-        parts = model.class_set.num_parts
-        if isinstance(stage.jitter, tuple) and len(stage.jitter) != parts:
-            raise ValueError(
-                "Argument `jitter` must be a number, or one Jitter for each of the "
-                f"{parts} parts. Received: jitter={stage.jitter}"
-            )
+        refuse_batch_size(stage, strategy.num_replicas_in_sync)
+        refuse_jitter(stage, model.class_set)
         self.model = model
         self.stage = stage
         self.strategy = strategy
@@ -92,17 +89,15 @@ class Trainer:
                 optimizer = OPTIMIZERS[stage.optimizer](stage.rate(network))
                 optimizer.build(network_variables(model, network))
                 self.optimizers[network] = optimizer
-        self.checkpoints = tf.train.CheckpointManager(
-            tf.train.Checkpoint(
-                model=model,
-                epoch=self.epoch,
-                best=self.best,
-                **{f"{name}_optimizer": o for name, o in self.optimizers.items()},
-            ),
-            str(self.folder / "checkpoints"),
-            max_to_keep=2,
+        self.checkpoints = StageCheckpoints(
+            self.folder,
+            model=model,
+            epoch=self.epoch,
+            best=self.best,
+            # By name: another optimizer's variables may have the same shapes.
+            **{f"{net}_{stage.optimizer}": o for net, o in self.optimizers.items()},
         )
-        self.writer = tf.summary.create_file_writer(str(self.folder / "logs"))
+        self.records = StageRecords(self.folder, show)
         # No autograph: nothing to convert, and reading Keras's source through it
         # doubles the time to the first step.
         self.train_step = tf.function(
@@ -149,48 +144,56 @@ class Trainer:
 
     # === Epochs ===
 
-    def fit(self, training: tf.data.Dataset, validation: tf.data.Dataset) -> dict:
+    def fit(
+        self,
+        training: tf.data.Dataset,
+        validation: tf.data.Dataset,
+        started_from: str = "",
+    ) -> dict:
         """Trains from the last checkpoint to the last epoch; keeps the best epoch.
 
         Args:
             training: examples of a TFDS builder of this project.
             validation: the same; chooses the epoch.
+            started_from: `weights_digest` of what the stage before left; empty if
+                there is none.
 
         Returns:
             the validation scores of the last epoch, `{}` if none was run.
 
         Raises:
             FloatingPointError: if the loss of a step is not finite.
+            RunError: if what is in the folder cannot be read.
             ValueError: if there are fewer photos than a batch holds.
         """
-        if self._steps(training) == 0:
-            raise ValueError(
-                f"Argument `training` must hold at least a batch of "
-                f"{self.stage.batch_size} photos. Received: "
-                f"{int(training.cardinality())} photos"
-            )
-        self.checkpoints.restore_or_initialize()
+        steps = steps_per_epoch(training, self.stage)
+        self.checkpoints.resume(self._origin(started_from))
         result = {}
         for epoch in range(int(self.epoch), self.stage.epochs):
-            means = self._train_epoch(training, epoch)
+            means = self._train_epoch(training, epoch, steps)
             result = self.evaluate(validation)
             self._record(epoch, means, result, validation)
             if self.judge(result) > float(self.best):
                 self.best.assign(self.judge(result))
-                self.model.save_weights(self.folder / "best.weights.h5")
+                save_best(self.model, self.folder)
             self.epoch.assign_add(1)
-            self.checkpoints.save()
-        if (self.folder / "best.weights.h5").exists():
-            self.model.load_weights(self.folder / "best.weights.h5")
+            self.checkpoints.save(epoch + 1)
+        if float(self.best) > -math.inf:
+            load_best(self.model, self.folder)
         return result
 
-    def _steps(self, training: tf.data.Dataset) -> int:
-        examples = examples_per_epoch(training, self.stage.augmentation)
-        return examples // self.stage.batch_size
+    def _origin(self, started_from: str) -> dict:
+        """What the numbers of an epoch depend on, but for settings that stay."""
+        cosine = self.stage.decay == "cosine"
+        return {
+            "weights": started_from,
+            "epochs": self.stage.epochs if cosine else None,
+        }
 
-    def _train_epoch(self, training: tf.data.Dataset, epoch: int) -> dict[str, float]:
+    def _train_epoch(
+        self, training: tf.data.Dataset, epoch: int, steps: int
+    ) -> dict[str, float]:
         stage = self.stage
-        steps = self._steps(training)
         batches = self.training_batches(training, epoch)
         sums: dict[str, float] = {}
         with tqdm(
@@ -258,22 +261,8 @@ class Trainer:
         self, epoch: int, means: dict, result: dict, validation: tf.data.Dataset
     ) -> None:
         rates = {n: self.stage.rate_at(n, epoch) for n in self.stage.trained_networks}
-        shown = ("overall", "overall_strict", "mean_f1", "center_error")
-        line = {"stage": self.stage.name, "epoch": epoch + 1, **means}
-        line.update({f"val_{k}": result[k] for k in shown if k in result})
-        with open(self.folder.parent / "history.jsonl", "a") as file:
-            file.write(json.dumps(line) + "\n")
-        if self.show:
-            numbers = {k: v for k, v in line.items() if isinstance(v, float)}
-            tqdm.write("  ".join(f"{k} {v:.4g}" for k, v in numbers.items()))
-        with self.writer.as_default(step=epoch + 1):
-            for name, value in {**means, **result}.items():
-                tf.summary.scalar(name, value)
-            for name, value in rates.items():
-                tf.summary.scalar(f"rate_{name}", value)
-            pictures = self._pictures(validation)
-            tf.summary.image("overlays", pictures, max_outputs=len(pictures))
-        self.writer.flush()
+        pictures = self._pictures(validation)
+        self.records.write(epoch + 1, means, result, rates, pictures)
 
     def _pictures(self, validation: tf.data.Dataset, count: int = 4) -> tf.Tensor:
         batches = evaluation_batches(validation.take(count), self.framing, 1)
@@ -288,8 +277,13 @@ def run_stages(
     make_trainer: Callable[[StnIcnn, Stage], Trainer],
     training: tf.data.Dataset,
     validation: tf.data.Dataset,
+    started_from: str = "",
 ) -> None:
-    """Trains stage after stage, each from the best epoch of the one before."""
+    """Trains stage after stage, each from the best epoch of the one before.
+
+    `started_from` is `weights_digest` of what an earlier stage left; see `Trainer.fit`.
+    """
     for stage in stages:
         if stage.epochs:
-            make_trainer(model, stage).fit(training, validation)
+            make_trainer(model, stage).fit(training, validation, started_from)
+            started_from = weights_digest(model)

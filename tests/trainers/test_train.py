@@ -1,0 +1,174 @@
+"""`trainers.train` in this process: a run folder through all that befalls it."""
+
+import json
+import logging
+import shutil
+import types
+
+import numpy as np
+import pytest
+from absl import app
+
+from stn_icnn_tf.pretrained import load_model
+from tests.helpers import SMALL, call_script, faces, small_model
+from trainers import train
+from trainers.training.history import read_history
+from trainers.training.loop import Trainer
+from trainers.training.run_lock import locked
+
+INFO = types.SimpleNamespace(full_name="faces/1.0.0", metadata=None, splits={})
+MODEL = [f"--set_model={k}={v}" for k, v in SMALL.items()]
+MODEL = [text.replace("(", "").replace(")", "").replace(" ", "") for text in MODEL]
+
+
+def draw_data(monkeypatch):
+    sizes = {"train": 8, "validation": 2}
+    monkeypatch.setattr(
+        train, "load_builder", lambda *_: types.SimpleNamespace(info=INFO)
+    )
+    monkeypatch.setattr(train, "load_split", lambda _, split: faces(sizes[split]))
+    # Each epoch is better than the one before it.
+    monkeypatch.setattr(Trainer, "judge", lambda self, _: float(self.epoch) + 1.0)
+
+
+def run(folder, *arguments, coarse=1, localization=1):
+    call_script(
+        train,
+        f"--run_dir={folder}",
+        *MODEL,
+        "--set=all.decay=halving",
+        f"--set=coarse.epochs={coarse}",
+        f"--set=localization.epochs={localization}",
+        "--set=parts.epochs=0",
+        "--set=end_to_end.epochs=0",
+        "--device=CPU:0",
+        *arguments,
+    )
+
+
+@pytest.fixture(autouse=True)
+def drawn_data(monkeypatch):
+    draw_data(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def two_stages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        draw_data(patch)
+        run(folder)
+    return folder
+
+
+@pytest.fixture
+def finished(two_stages, tmp_path):
+    """A run of two stages, an epoch each."""
+    return shutil.copytree(two_stages, tmp_path / "run")
+
+
+def snapshot(folder):
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_finished_run_repeated_changes_nothing(finished, capsys):
+    before = snapshot(finished)
+    run(finished, "--stage=coarse")
+    # The model of a later stage is not that of an earlier one.
+    assert "as before: stage localization" in capsys.readouterr().out
+    assert snapshot(finished) == before
+    run(finished)
+    after = snapshot(finished)
+    for path in before:
+        if path.name != "model.keras":
+            assert after[path] == before[path], path
+    assert set(after) == set(before)
+
+
+def test_more_epochs_give_the_run_that_had_them_at_once(finished, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        run(finished, coarse=2)
+    assert "stages.coarse.epochs: 1 before, 2 now" in caplog.text
+    assert "Stage localization starts again" in caplog.text
+    assert "Stage coarse starts again" not in caplog.text
+    assert (finished / "localization.replaced-1" / "best.weights.h5").is_file()
+    at_once = tmp_path / "at_once"
+    run(at_once, coarse=2)
+    one, other = (load_model(folder) for folder in (finished, at_once))
+    for a, b in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    assert read_history(finished) == read_history(at_once)
+    assert json.loads((finished / "config.json").read_text()) == json.loads(
+        (at_once / "config.json").read_text()
+    )
+
+
+def test_other_settings_are_refused_and_nothing_is_touched(finished):
+    before = snapshot(finished)
+    for argument, message in (
+        (
+            "--set=coarse.optimizer=adam",
+            r'coarse\.optimizer: "muon" before, "adam" now',
+        ),
+        ("--seed=3", "seed: 0 before, 3 now"),
+        ("--precision=mixed_bfloat16", "precision"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            run(finished, argument)
+    with pytest.raises(SystemExit, match=r"localization\.epochs: 1 before, 0 now"):
+        run(finished, localization=0)
+    assert snapshot(finished) == before
+
+
+def test_a_second_trainer_and_a_damaged_run_are_refused(finished):
+    with locked(finished), pytest.raises(SystemExit, match="on this host trains in"):
+        run(finished)
+    (finished / "coarse" / "best.weights.h5").write_bytes(b"torn")
+    with pytest.raises(SystemExit, match=r"best\.weights\.h5 cannot be read"):
+        run(finished)
+
+
+def test_the_config_is_printed_and_nothing_is_made(tmp_path, capsys):
+    run(tmp_path / "run", "--print_config", "--seed=4")
+    config = json.loads(capsys.readouterr().out)
+    assert config["seed"] == 4 and config["dataset"] == "faces/1.0.0"
+    assert config["stages"]["coarse"]["epochs"] == 1
+    assert config["model"]["coarse_filters"] == [4, 4]
+    assert config["environments"][0]["devices"]
+    assert not (tmp_path / "run").exists()
+    assert train.check_run_dir({"run_dir": None, "print_config": True})
+    assert not train.check_run_dir({"run_dir": None, "print_config": False})
+
+
+@pytest.mark.parametrize("error", [FloatingPointError("nan"), KeyboardInterrupt()])
+def test_what_stops_a_run_is_said_without_a_traceback(tmp_path, monkeypatch, error):
+    def stop(*_):
+        raise error
+
+    monkeypatch.setattr(train, "run_stages", stop)
+    with pytest.raises(SystemExit, match="nan|same command goes on"):
+        run(tmp_path / "run")
+
+
+def test_what_cannot_be_trained_is_refused_before_anything_is(tmp_path):
+    for argument, message in (
+        ("--device=GPU:7", "`device`.*GPU:7"),
+        ("--set=localization.batch_size=9", "`training` must hold.*batch of 9"),
+        (f"--run_dir={__file__}", "`run_dir` must be a path"),
+    ):
+        with pytest.raises(app.UsageError, match=message):
+            run(tmp_path / "run", argument)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_to_start_from_is_part_of_the_run(tmp_path):
+    small_model().save(tmp_path / "start.keras")
+    arguments = {"coarse": 0, "localization": 0}
+    run(tmp_path / "run", f"--init_from={tmp_path / 'start.keras'}", **arguments)
+    shutil.move(tmp_path / "start.keras", tmp_path / "moved.keras")
+    run(tmp_path / "run", f"--init_from={tmp_path / 'moved.keras'}", **arguments)
+    with pytest.raises(SystemExit, match=r"init_from\.weights: .* before, null now"):
+        run(tmp_path / "run", **arguments)

@@ -1,0 +1,88 @@
+"""Paths from the command line: local ones, and outputs that can be written.
+
+A flag that names a file or folder is defined by `define_path`. What a script writes is
+checked by `output_file` or `output_folder` before its work, not after it.
+"""
+
+import os
+import pathlib
+import re
+import tempfile
+
+from absl import flags
+
+
+class _PathParser(flags.ArgumentParser):
+    """Reads a local path; `~` is the home folder, wherever the shell leaves it."""
+
+    syntactic_help = "a path on this machine"
+
+    def parse(self, argument: str) -> str:
+        if re.match(r"[A-Za-z][\w+.-]*://", argument):
+            raise ValueError(
+                "must be a path on this machine: remote storage is not supported"
+            )
+        path = os.path.expanduser(argument)
+        if path.startswith("~"):
+            raise ValueError("must name a user who has a home folder here after `~`")
+        return path
+
+    def flag_type(self) -> str:
+        return "path"
+
+
+def define_path(name: str, default: str | None, help: str) -> None:
+    """Defines a flag that names a local file or folder; its value is a text."""
+    flags.DEFINE(_PathParser(), name, default, help)
+
+
+def define_paths(name: str, default: list[str] | None, help: str) -> None:
+    """Defines a flag that names local files or folders, once each."""
+    flags.DEFINE_multi(_PathParser(), None, name, default, help)
+
+
+def output_file(path: str | pathlib.Path, argument: str = "output") -> pathlib.Path:
+    """Returns the path of a file to write later; makes its folder now.
+
+    Args:
+        path: the path.
+        argument: which argument named it, for the error.
+
+    Raises:
+        ValueError: if no such file can be written.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        raise ValueError(
+            f"Argument `{argument}` must be a file. Received: {argument}={path}, "
+            "a folder"
+        )
+    _make_writable(path.parent, path, argument)
+    return path
+
+
+def output_folder(path: str | pathlib.Path, argument: str = "output") -> pathlib.Path:
+    """Returns the path of a folder to write to later; makes it now.
+
+    Args:
+        path: the path.
+        argument: which argument named it, for the error.
+
+    Raises:
+        ValueError: if nothing can be written there.
+    """
+    path = pathlib.Path(path)
+    _make_writable(path, path, argument)
+    return path
+
+
+def _make_writable(folder: pathlib.Path, path: pathlib.Path, argument: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"Argument `{argument}` must be a path where files can be written. "
+            f"Received: {argument}={path}: {error.strerror}: {error.filename}"
+        ) from error
