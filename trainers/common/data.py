@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from stn_icnn_tf.class_sets import CLASS_NAMES
 from stn_icnn_tf.data.preprocess import decode_example
+from trainers.common.building import build
 
 DATASETS = ("celeb_a_mask_hq", "helen", "synthetic_faces")
 
@@ -36,9 +37,7 @@ def load_builder(
         )
     module = importlib.import_module(f"tfds_builders.{dataset}")
     builder = module.Builder(data_dir=data_dir, config=config or None)
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
-    )
+    build(builder, manual_dir)
     return builder
 
 
