@@ -8,6 +8,8 @@ BIN = .venv/bin
 
 DOWNLOADS ?= downloads
 SEEDS ?= 0 1 2
+# Processes of `make test`; each takes some 3 GB and a core.
+TEST_WORKERS ?= 2
 
 .PHONY: help venv demo helen celebamask_hq test backends lint format oracle clean
 
@@ -27,7 +29,7 @@ venv: .venv/.installed  ## Make .venv and install the package, with every extra.
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
 	@touch $@
 
-demo: venv  ## Train and show a small model on a synthetic data set.
+demo: venv  ## Parse a photo, then train a small model on drawn faces.
 	$(BIN)/python -m trainers.demo
 
 # What makes the models of stn_icnn_tf/weights; an interrupted run goes on. `helen`
@@ -54,7 +56,7 @@ helen: $(SEEDS:%=runs/helen_%/model.keras)  ## The same of helen: the mean of th
 	$(BIN)/python -m trainers.evaluate --model=helen --dataset=helen --subgroups
 
 test: venv  ## Run the tests.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
 
 backends: venv .venv-backends/.installed  ## Check the masks on JAX and PyTorch.
 	$(BIN)/python -m pytest tests/test_backends.py

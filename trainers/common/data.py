@@ -58,12 +58,12 @@ def load_builder(
     if folder is not None:
         return LabelledFolder(folder, class_set)
     dataset, _, config = name.partition("/")
-    tfds = _import_tfds()
+    _import_tfds()
+    from trainers.common.building import build  # It needs TFDS.
+
     builder = _find_builder(dataset)(data_dir=data_dir, config=config or None)
     _refuse_other_features(builder)
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(manual_dir=manual_dir)
-    )
+    build(builder, manual_dir)
     return builder
 
 
