@@ -126,7 +126,7 @@ def evaluate(
 def write_tables() -> None:
     """Prints the tables of the files that were given, or writes them to a file."""
     with usage_errors():
-        refuse_flags(("json", "cropper", "form", "conditions"), "not with --table")
+        refuse_flags(("json", "cropper", "form", "subgroups"), "not with --table")
         text = score_tables(FLAGS.table, FLAGS.format)
         output = output_file(FLAGS.output) if FLAGS.output else None
     if output is None:

@@ -1,9 +1,11 @@
+import dataclasses
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.data.augment import AUGMENTATIONS
 from stn_icnn_tf.pretrained import load_model
 from tests.helpers import SMALL, shake, small_model
@@ -11,6 +13,7 @@ from trainers import train
 from trainers.configs.overrides import model_arguments
 from trainers.configs.schedules import PART_JITTER, SCHEDULES, get_schedule
 from trainers.configs.stages import NETWORKS, STAGE_NAMES, Jitter, Stage
+from trainers.training.checks import refuse_jitter
 from trainers.training.objectives import jitter_theta
 
 
@@ -103,8 +106,10 @@ def test_jitter_has_its_own_range_for_each_part():
 
 
 def test_bad_jitter_is_named():
-    with pytest.raises(ValueError, match="`jitter`.*6 parts"):
-        Stage("parts", 1, parts_rate=1.0, jitter=PART_JITTER[:2])
+    stage = Stage("parts", 1, parts_rate=1.0, jitter=PART_JITTER[:2])
+    with pytest.raises(ValueError, match="`jitter`.*right_eye.*parts"):
+        refuse_jitter(stage, EIGHT_PARTS)
+    refuse_jitter(dataclasses.replace(stage, jitter=PART_JITTER), EIGHT_PARTS)
     for arguments in ((-0.1, (1.0, 1.0)), (0.1, (0.0, 1.0)), (0.1, (2.0, 1.0))):
         with pytest.raises(ValueError, match="`shift` and `scale`"):
             Jitter(*arguments)
