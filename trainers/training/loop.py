@@ -91,7 +91,9 @@ class Trainer:
                 self.optimizers[network] = optimizer
         self.checkpoints = StageCheckpoints(
             self.folder,
-            model=model,
+            # Not the model: TensorFlow does not look into Keras's lists of layers, and
+            # would leave out most batch norm statistics.
+            weights=list(model.weights),
             epoch=self.epoch,
             best=self.best,
             # By name: another optimizer's variables may have the same shapes.
