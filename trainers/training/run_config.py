@@ -12,9 +12,8 @@ import json
 import pathlib
 import platform
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import tensorflow_datasets as tfds
 from absl import logging
 
 from stn_icnn_tf.files import write_whole
@@ -22,6 +21,11 @@ from stn_icnn_tf.models.stn_icnn import StnIcnn
 from trainers.configs.stages import STAGE_NAMES, Stage
 from trainers.training.checkpoints import list_checkpoints, weights_digest
 from trainers.training.errors import RunError
+
+if TYPE_CHECKING:  # Own folders need no TensorFlow Datasets.
+    import tensorflow_datasets as tfds
+
+    from trainers.common.labelled_folder import LabelledFolder
 
 CONFIG_FILE = "config.json"
 PACKAGES = ("stn-icnn-tf", "tensorflow", "keras", "tensorflow-datasets", "numpy")
@@ -32,7 +36,7 @@ _TOLD_ONLY = ("init_from.model",)
 def run_settings(
     model: StnIcnn,
     schedule: tuple[Stage, ...],
-    builder: tfds.core.DatasetBuilder,
+    builder: "tfds.core.DatasetBuilder | LabelledFolder",
     splits: tuple[str, str],
     seed: int,
     init_from: tuple[str, StnIcnn] | None = None,

@@ -1,0 +1,82 @@
+"""Imports run one way, without a circle: CONTRIBUTING.md has the order."""
+
+import ast
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+PACKAGES = ("stn_icnn_tf", "tfds_builders", "trainers", "serving", "benchmarks")
+
+# From below to above: each imports what stands below it, and its own kind.
+RANKS = (
+    ("class_sets", "files", "extras", "photos", "client"),
+    ("geometry",),
+    ("visualize", "parsed_face", "layers", "losses", "metrics", "data"),
+    ("models",),
+    ("inference",),
+    ("pretrained", "export"),
+    ("face_parser",),
+)
+
+
+def modules():
+    """Every module's name, and the names of those of ours that it imports."""
+    found = {}
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
+    imports = {}
+    for name, path in found.items():
+        wanted = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                wanted.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                wanted.update(n if n in found else node.module for n in names)
+        imports[name] = {other for other in wanted if other in found} - {name}
+    return imports
+
+
+def rank(name):
+    part = name.split(".")[1]
+    return next(i for i, names in enumerate(RANKS) if part in names)
+
+
+def test_the_core_imports_in_its_order():
+    for name, wanted in modules().items():
+        if not name.startswith("stn_icnn_tf."):
+            continue
+        for other in wanted:
+            assert other.startswith("stn_icnn_tf"), f"{name} imports {other}"
+            if other != "stn_icnn_tf":
+                assert rank(other) <= rank(name), f"{name} imports {other}"
+
+
+@pytest.mark.parametrize(
+    ("below", "above"),
+    [
+        ("tfds_builders", ("trainers", "serving", "benchmarks")),
+        ("trainers", ("serving", "benchmarks")),
+    ],
+)
+def test_packages_import_what_is_below_them(below, above):
+    for name, wanted in modules().items():
+        if name.startswith(f"{below}."):
+            assert not {w for w in wanted if w.split(".")[0] in above}, name
+
+
+def test_no_imports_run_in_a_circle():
+    imports, done = modules(), set()
+
+    def visit(name, path):
+        assert name not in path, " -> ".join([*path, name])
+        if name not in done:
+            for other in imports[name]:
+                visit(other, [*path, name])
+            done.add(name)
+
+    for name in imports:
+        visit(name, [])
