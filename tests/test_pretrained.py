@@ -70,8 +70,26 @@ def test_shipped_model_is_small_has_its_card_and_parses(name):
 
 
 @pytest.mark.parametrize("name", shipped_models())
-def test_shipped_model_has_the_arguments_of_its_preset(name):
-    assert not differing_arguments(load_model(name), StnIcnn.from_preset(name))
+def test_preset_of_a_shipped_model_is_trained_unless_told_otherwise(name):
+    shipped = load_model(name)
+    trained = StnIcnn.from_preset(name)
+    assert not differing_arguments(shipped, trained)
+    for ours, theirs in zip(trained.weights, shipped.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    fresh = StnIcnn.from_preset(name, load_weights=False)
+    assert not differing_arguments(shipped, fresh)
+    kernels = [np.asarray(model.coarse.logits.kernel) for model in (shipped, fresh)]
+    assert np.abs(kernels[0] - kernels[1]).max() > 0.01
+
+
+def test_preset_without_weights_says_so():
+    assert StnIcnn.from_preset("default").framing == "letterbox"
+    with pytest.raises(ValueError, match="`load_weights` must be False.*paper has no"):
+        StnIcnn.from_preset("paper", load_weights=True)
+    with pytest.raises(ValueError, match="`load_weights`.*'part_filters'"):
+        StnIcnn.from_preset("helen", part_filters=(8, 16, 24, 32))
+    mixed = StnIcnn.from_preset("helen", dtype="mixed_bfloat16")
+    assert mixed.dtype_policy.name == "mixed_bfloat16"
 
 
 def test_release_script_writes_the_compact_file(tmp_path, capsys, monkeypatch):

@@ -168,7 +168,10 @@ def main(argv: list[str]) -> None:
         strategy = make_strategy(FLAGS.device)
         with strategy.scope():
             model = StnIcnn.from_preset(
-                FLAGS.preset, dtype=FLAGS.precision, **arguments
+                FLAGS.preset,
+                load_weights=False,
+                dtype=FLAGS.precision,
+                **arguments,
             )
             if start is not None:
                 copy_weights(start, model)
