@@ -103,7 +103,9 @@ def with_arguments(model: StnIcnn, **arguments: Any) -> StnIcnn:
 
 
 def differing_arguments(one: StnIcnn, other: StnIcnn) -> dict[str, tuple]:
-    """Lists the arguments in which two models differ, but for name and dtype.
+    """Lists the arguments in which two models differ.
+
+    But for name and dtype, and for the search thresholds, which are measured.
 
     Returns:
         name of the argument -> its values in `one` and in `other`.
@@ -112,7 +114,8 @@ def differing_arguments(one: StnIcnn, other: StnIcnn) -> dict[str, tuple]:
     return {
         name: (ours[name], theirs[name])
         for name in ours
-        if name not in ("name", "dtype") and ours[name] != theirs[name]
+        if name not in ("name", "dtype", "search_thresholds")
+        and ours[name] != theirs[name]
     }
 
 
