@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import CLASS_NAMES, PALETTE
 from stn_icnn_tf.inference.face_search import FaceSearch, framed_spec
-from stn_icnn_tf.inference.fused import FusedModel, paste_probabilities
+from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.inference.squares import two_pixels_at_least
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.parsed_face import ParsedFace
@@ -49,8 +48,7 @@ class FaceParser:
 
     Attributes:
         model: the fused model.
-        class_names: name of each class id.
-        palette: RGB of each class id.
+        class_set: of the masks.
 
     Example:
 
@@ -79,7 +77,7 @@ class FaceParser:
         with self._on_device():
             self.model = FusedModel(model, precision)
         self.find_faces = find_faces
-        self.class_names, self.palette = CLASS_NAMES, PALETTE
+        self.class_set = model.class_set
         self._detector = detect_faces if callable(detect_faces) else None
         if detect_faces is True:
             from stn_icnn_tf.inference.detection import FaceDetector
@@ -143,6 +141,7 @@ class FaceParser:
             lambda: self._call(self._probabilities, photo),
             framed["theta"].numpy(),
             name,
+            class_set=self.class_set,
         )
 
     def _face_in_square(self, photo: np.ndarray, name: str, found: dict) -> ParsedFace:
@@ -152,6 +151,7 @@ class FaceParser:
             lambda: self._call(self._square_probabilities, photo, found["square"]),
             found["theta"].numpy(),
             name,
+            class_set=self.class_set,
         )
 
     def _parse_every_face(self, photo: np.ndarray, name: str) -> ParsedFace:
@@ -168,7 +168,7 @@ class FaceParser:
             mask = np.where(mask > 0, mask, face.mask)
 
         def probabilities() -> np.ndarray:
-            together = np.zeros((*mask.shape, len(self.class_names)), "float32")
+            together = np.zeros((*mask.shape, self.class_set.num_classes), "float32")
             together[..., 0] = 1.0
             taken = np.zeros(mask.shape, bool)
             for face in faces:
@@ -177,20 +177,20 @@ class FaceParser:
                 taken |= wins
             return together
 
-        return ParsedFace(photo, mask, probabilities, None, name, faces)
+        return ParsedFace(photo, mask, probabilities, None, name, faces, self.class_set)
 
     def _framed_probabilities(self, photo: tf.Tensor) -> tf.Tensor:
         height, width = tf.unstack(tf.shape(photo)[:2])
         photos = two_pixels_at_least(photo[None])
-        parts, theta, _ = self.model.parse_parts(photos)
         size = tuple(tf.unstack(tf.shape(photos)[1:3]))
-        return paste_probabilities(parts, theta, size)[0, :height, :width]
+        pasted = self.model.paste_probabilities(self.model.parse_parts(photos), size)
+        return pasted[0, :height, :width]
 
     def _cut_probabilities(self, photo: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
         cut = self._search.cut(photo, square)
         back = cut.to_photo(self._framed_probabilities(cut.pixels(photo)))
         outside = tf.reduce_sum(back, axis=-1, keepdims=True) < 0.5
-        background = tf.one_hot(0, len(self.class_names))
+        background = tf.one_hot(0, self.class_set.num_classes)
         return tf.where(outside, background, back)
 
     def _call(self, function: Callable, *arguments: Any) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from stn_icnn_tf.class_sets import CLASS_NAMES, PALETTE, PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.visualize import overlay, palette_image
 
 Box = tuple[int, int, int, int]
@@ -28,6 +28,7 @@ class ParsedFace:
         name: stem of the files that `save` writes.
         faces: the faces of a group photo one by one, the largest first, if `mask` is
             of several.
+        class_set: of the ids in the mask.
 
     Attributes:
         photo: see above.
@@ -35,8 +36,7 @@ class ParsedFace:
         theta: see above; in the face's own square, it is rolled as the face is.
         faces: a `ParsedFace` a face: this one itself, if it is of one; none, where no
             face was found.
-        class_names: name of each class id.
-        palette: RGB of each class id.
+        class_set: see above.
 
     Raises:
         ValueError: if the sizes of photo and mask differ.
@@ -50,6 +50,7 @@ class ParsedFace:
         theta: np.ndarray | None = None,
         name: str = "face",
         faces: Sequence["ParsedFace"] | None = None,
+        class_set: ClassSet = EIGHT_PARTS,
     ) -> None:
         if photo.shape[:2] != mask.shape:
             raise ValueError(
@@ -58,12 +59,22 @@ class ParsedFace:
             )
         self.photo, self.mask, self.theta, self.name = photo, mask, theta, name
         self.faces = (self,) if faces is None else tuple(faces)
-        self.class_names, self.palette = CLASS_NAMES, PALETTE
+        self.class_set = class_set
         self._probabilities = probabilities
 
     def __repr__(self) -> str:
         height, width = self.mask.shape
         return f"<ParsedFace {self.name}: {width} x {height}, {', '.join(self.boxes)}>"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each class id."""
+        return self.class_set.names
+
+    @property
+    def palette(self) -> tuple[tuple[int, int, int], ...]:
+        """The colour, RGB, of each class id."""
+        return self.class_set.palette
 
     @property
     def boxes(self) -> dict[str, Box]:
@@ -72,7 +83,7 @@ class ParsedFace:
         A box is left, top, right and bottom in pixels, right and bottom exclusive, as
         Pillow's `crop` takes it. A part without a pixel has none.
         """
-        boxes = {part.name: self._box(part.classes) for part in PARTS}
+        boxes = {part.name: self._box(part.classes) for part in self.class_set.parts}
         return {name: box for name, box in boxes.items() if box is not None}
 
     def probabilities(self) -> np.ndarray:
@@ -90,7 +101,7 @@ class ParsedFace:
 
     def overlay(self, opacity: float = 0.35) -> Image.Image:
         """Returns the photo with each part tinted and outlined in its colour."""
-        return Image.fromarray(overlay(self.photo, self.mask, opacity))
+        return Image.fromarray(overlay(self.photo, self.mask, opacity, self.class_set))
 
     def crop(self, name: str, margin: float = 0.1) -> Image.Image:
         """Cuts a part or a class out of the photo.
@@ -103,7 +114,7 @@ class ParsedFace:
             ValueError: if there is no such part or class, or it is not seen.
         """
         classes = {n: (index,) for index, n in enumerate(self.class_names) if index}
-        classes |= {part.name: part.classes for part in PARTS}
+        classes |= {part.name: part.classes for part in self.class_set.parts}
         if name not in classes:
             raise ValueError(
                 f"Argument `name` must be one of {tuple(classes)}. "
@@ -145,7 +156,7 @@ class ParsedFace:
         folder, stem = pathlib.Path(folder), stem or self.name
         folder.mkdir(parents=True, exist_ok=True)
         files = folder / f"{stem}_mask.png", folder / f"{stem}_overlay.png"
-        palette_image(self.mask).save(files[0])
+        palette_image(self.mask, self.class_set).save(files[0])
         self.overlay().save(files[1])
         return files
 

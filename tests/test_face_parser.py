@@ -151,7 +151,7 @@ def test_run_folder_and_files_are_models(tmp_path, model):
 
 def test_package_gives_it_without_importing_it_first():
     assert stn_icnn_tf.FaceParser is FaceParser
-    assert "FaceParser" in stn_icnn_tf.__all__
+    assert {"FaceParser", "ParsedFace"} <= set(stn_icnn_tf.__all__)
     with pytest.raises(AttributeError, match="Nobody"):
         _ = stn_icnn_tf.Nobody
 
@@ -161,7 +161,7 @@ def test_shipped_model_parses_the_astronaut():
     face = stn_icnn_tf.FaceParser("helen")(
         encode(Image.fromarray(data.astronaut()), "PNG")
     )
-    assert set(face.boxes) == set(stn_icnn_tf.PART_NAMES)
+    assert set(face.boxes) == set(stn_icnn_tf.EIGHT_PARTS.part_names)
     left, top, right, bottom = face.boxes["mouth"]
     assert 180 < left < right < 280 and 110 < top < bottom < 180
     assert isinstance(face.crop("mouth"), Image.Image)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stn_icnn_tf.class_sets import CLASS_NAMES, PALETTE
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.visualize import overlay
 from tests.helpers import photos
@@ -27,7 +27,8 @@ def test_boxes_are_around_the_parts_that_are_seen(face):
         "nose": (20, 10, 31, 14),
         "mouth": (15, 30, 28, 36),
     }
-    assert face.class_names == CLASS_NAMES and face.palette == PALETTE
+    assert face.class_names == EIGHT_PARTS.names
+    assert face.palette == EIGHT_PARTS.palette
     assert face.faces == (face,)
     assert repr(face) == "<ParsedFace me: 60 x 40, right_brow, nose, mouth>"
 
@@ -56,7 +57,9 @@ def test_pictures_and_files(face, tmp_path):
     files = face.save(tmp_path / "new" / "folder")
     assert [file.name for file in files] == ["me_mask.png", "me_overlay.png"]
     with Image.open(files[0]) as mask:
-        assert mask.mode == "P" and tuple(mask.getpalette()[3:6]) == PALETTE[1]
+        assert (
+            mask.mode == "P" and tuple(mask.getpalette()[3:6]) == EIGHT_PARTS.palette[1]
+        )
         np.testing.assert_array_equal(mask, face.mask)
     with Image.open(files[1]) as picture:
         np.testing.assert_array_equal(picture, expected)

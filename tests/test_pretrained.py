@@ -8,6 +8,7 @@ import pytest
 from absl import app
 
 import stn_icnn_tf
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.models.search_thresholds import SearchThresholds
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import (
@@ -129,7 +130,7 @@ def test_release_script_measures_the_search_on_photos_if_told(tmp_path, monkeypa
     )
     monkeypatch.setattr(release, "FLAGS", given)
     release.main(["release"])
-    assert asked == [("helen", "validation", None, None)]
+    assert asked == [("helen", "validation", EIGHT_PARTS, None, None)]
     # The untrained localizer sees the mean face: upright, in the middle.
     thresholds = load_model(given.output).search_thresholds
     assert thresholds.roll == pytest.approx(5.0, abs=0.1)

@@ -120,7 +120,7 @@ def evaluate(
             count = class_set.num_classes
             matrix = np.asarray(confusion_matrix(label[..., 0], mask[0], count))
             groups.update(matrix, label[..., 0], glasses)
-    return {name: scores(metric.matrix) for name, metric in metrics.items()}
+    return {name: scores(m.matrix, class_set) for name, m in metrics.items()}
 
 
 def write_tables() -> None:

@@ -72,7 +72,11 @@ def main(argv: list[str]) -> None:
         model = mean_model(models)
         if FLAGS.dataset is not None:
             photos = load_photos(
-                FLAGS.dataset, FLAGS.split, FLAGS.data_dir, FLAGS.manual_dir
+                FLAGS.dataset,
+                FLAGS.split,
+                model.class_set,
+                FLAGS.data_dir,
+                FLAGS.manual_dir,
             )
             model.search_thresholds = measured_thresholds(model, photos)
             print(f"Measured: {model.search_thresholds}")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.inference.squares import rotation, whole_square
 from stn_icnn_tf.models.pipeline import Pipeline
 
@@ -30,11 +30,14 @@ SURE_TURN = 0.9
 TURNED = 1.03
 
 
-def coarse_confidence(coarse_scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def coarse_confidence(
+    coarse_scores: tf.Tensor, class_set: ClassSet = EIGHT_PARTS
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Tells how well coarse scores show a face.
 
     Args:
         coarse_scores: float `(views, height, width, classes)`, logits.
+        class_set: of the scores.
 
     Returns:
         confidence: float32 `(views,)`, 0..1: the mean probability of the pixels that
@@ -45,13 +48,15 @@ def coarse_confidence(coarse_scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """
     probabilities = tf.nn.softmax(tf.cast(coarse_scores, tf.float32))
     labels = tf.argmax(probabilities, axis=-1)
-    is_part = tf.cast(labels > 0, tf.float32)
+    shown = tf.one_hot(labels, class_set.num_classes)
+    in_parts = [class_id for part in class_set.parts for class_id in part.classes]
+    is_part = tf.reduce_sum(tf.gather(shown, in_parts, axis=-1), axis=-1)
     sure = tf.reduce_sum(tf.reduce_max(probabilities, axis=-1) * is_part, axis=(1, 2))
     sure /= tf.maximum(tf.reduce_sum(is_part, axis=(1, 2)), 1.0)
-    classes = tf.reduce_max(tf.one_hot(labels, probabilities.shape[-1]), axis=(1, 2))
+    classes = tf.reduce_max(shown, axis=(1, 2))
     found = [
         tf.reduce_max(tf.gather(classes, part.classes, axis=1), axis=1)
-        for part in PARTS
+        for part in class_set.parts
     ]
     return sure, tf.reduce_mean(tf.stack(found), axis=0)
 
@@ -76,7 +81,7 @@ def best_candidate(
         photo.
     """
     views = candidate_views(photo, model.coarse_size)
-    confidence, found = coarse_confidence(model.coarse_scores(views))
+    confidence, found = coarse_confidence(model.coarse_scores(views), model.class_set)
     theirs = confidence * found
     is_turned = tf.constant([False] * len(CLOSER) + [True] * len(ROLLS))
     is_large = is_turned & (theirs > SURE_TURN)

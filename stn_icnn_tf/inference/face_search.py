@@ -1,5 +1,6 @@
 """Photos of any framing: parses the square in which a face lies as in training."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from stn_icnn_tf.models.pipeline import Pipeline
 from stn_icnn_tf.models.search_thresholds import SearchThresholds
 
 Tensor = Any
+
+# Degrees: half of the step between turned candidates.
+_UPRIGHT = 7.5
 
 
 def fits(face: tf.Tensor, square: tf.Tensor, thresholds: SearchThresholds) -> tf.Tensor:
@@ -71,6 +75,9 @@ class FaceSearch:
             )
         self.model = model
         self.thresholds = thresholds or model.search_thresholds
+        # What is cut out at all may as well be upright.
+        roll = min(self.thresholds.roll, _UPRIGHT)
+        self.cut_thresholds = dataclasses.replace(self.thresholds, roll=roll)
         self.cuts = cuts
 
     def __call__(
@@ -114,7 +121,9 @@ class FaceSearch:
         height, width = tf.unstack(tf.shape(photos)[1:3])
         padded = two_pixels_at_least(photos)
         outputs = self.model.parse(padded)
-        confidence, found = coarse_confidence(outputs["coarse_scores"])
+        confidence, found = coarse_confidence(
+            outputs["coarse_scores"], self.model.class_set
+        )
         own_square = self._own_square(outputs["theta"], tf.shape(padded)[2:0:-1])
         square = whole_square((width, height))
         good = fits(own_square, square, self.thresholds)
@@ -126,7 +135,7 @@ class FaceSearch:
             "confidence": confidence,
             "found": found,
             "own_square": own_square,
-            "fits": good & (confidence >= self.thresholds.confidence),
+            "fits": good & self._is_sure(confidence, found),
         }
 
     def find(
@@ -155,9 +164,9 @@ class FaceSearch:
 
         # A candidate is not yet the face's own square, which is cut out of it.
         square, wanted, candidates = tf.cond(
-            framed["confidence"] < self.thresholds.confidence,
-            try_candidates,
+            self._is_sure(framed["confidence"], framed["found"]),
             lambda: (own_square, tf.constant(True), tf.constant(0)),
+            try_candidates,
         )
         return self._cut_until_it_fits(photo, square, wanted, candidates, framed)
 
@@ -176,7 +185,7 @@ class FaceSearch:
     def cut(self, photo: tf.Tensor, square: tf.Tensor) -> Cut:
         """Returns how a square is cut out of a photo."""
         size = tf.cast(tf.shape(photo)[1::-1], tf.float32)
-        return Cut(square, size, np.radians(self.thresholds.roll))
+        return Cut(square, size, np.radians(self.cut_thresholds.roll))
 
     def _cut_until_it_fits(
         self,
@@ -208,7 +217,7 @@ class FaceSearch:
             mask = cut.to_photo(outputs["mask"][0, ..., None])[..., 0]
             theta = cut.theta_to_photo(outputs["theta"][0])
             own_square = self._own_square(theta, size)
-            wanted = ~fits(own_square, square, self.thresholds)
+            wanted = ~fits(own_square, square, self.cut_thresholds)
             mask = tf.ensure_shape(mask, photo.shape[:2])
             return wanted, own_square, mask, theta, square
 
@@ -220,6 +229,10 @@ class FaceSearch:
             parallel_iterations=1,
         )
         return {"mask": mask, "theta": theta, "square": square}
+
+    def _is_sure(self, confidence: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
+        thresholds = self.thresholds
+        return (confidence >= thresholds.confidence) & (found >= thresholds.found)
 
     def _own_square(self, theta: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         """Finds the squares `(..., 4)` of faces from theta `(..., parts, 2, 3)`."""

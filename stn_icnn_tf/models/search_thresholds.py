@@ -12,6 +12,7 @@ class SearchThresholds:
 
     Attributes:
         confidence: least confidence of the coarse net in a photo, 0..1.
+        found: least share of the parts that it finds, 0..1.
         smallest: least side of the square around the face in which the mean face
             lies as it does in its frame, as a part of the photo's longer side.
         largest: largest side of it; above 1, where it reaches out of the photo.
@@ -23,6 +24,7 @@ class SearchThresholds:
     """
 
     confidence: float = 0.9
+    found: float = 0.8
     smallest: float = 0.71
     largest: float = 1.4
     shift: float = 0.2
@@ -30,7 +32,7 @@ class SearchThresholds:
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
-            highest = {"confidence": 1.0, "roll": 180.0}.get(name, 100.0)
+            highest = {"confidence": 1.0, "found": 1.0, "roll": 180.0}.get(name, 100.0)
             if not 0 <= value <= highest:
                 raise ValueError(
                     f"Argument `{name}` must be in 0..{highest:g}. "

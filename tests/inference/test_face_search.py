@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.geometry.affine import make_theta
 from stn_icnn_tf.inference.candidates import (
     CLOSER,
@@ -51,6 +52,7 @@ class Seer:
 
     mean_crop = MEAN_CROP
     coarse_size = 64
+    class_set = EIGHT_PARTS
     search_thresholds = SearchThresholds()
 
     def __init__(self, confidence=0.95, surest=None):
