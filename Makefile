@@ -43,6 +43,7 @@ celebamask_hq: venv  ## Train, score and store it (DOWNLOADS=folder of the data)
 	$(BIN)/python -m trainers.evaluate --model=runs/celebamask_hq \
 		--dataset=celeb_a_mask_hq/all --manual_dir='$(DOWNLOADS)' --subgroups
 	$(BIN)/python -m trainers.release --model=runs/celebamask_hq \
+		--dataset=celeb_a_mask_hq --manual_dir='$(DOWNLOADS)' \
 		--output=stn_icnn_tf/weights/celebamask_hq.keras
 
 runs/helen_%/model.keras: | venv
@@ -52,6 +53,7 @@ runs/helen_%/model.keras: | venv
 
 helen: $(SEEDS:%=runs/helen_%/model.keras)  ## The same of helen: the mean of three seeds.
 	$(BIN)/python -m trainers.release $(SEEDS:%=--model=runs/helen_%) \
+		--dataset=helen --manual_dir='$(DOWNLOADS)' \
 		--output=stn_icnn_tf/weights/helen.keras
 	$(BIN)/python -m trainers.evaluate --model=helen --dataset=helen --subgroups
 

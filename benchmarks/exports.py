@@ -120,8 +120,8 @@ def score_forms(
     for name, (everywhere, on_parts) in equal.items():
         values = scores[name].result()
         rows[name] = {
-            "overall": values["overall"],
-            "mean_f1": values["mean_f1"],
+            "overall": float(values["overall"]),
+            "mean_f1": float(values["mean_f1"]),
             "equal": everywhere / total[0],
             "equal_parts": on_parts / max(total[1], 1.0),
         }

@@ -12,10 +12,8 @@ from absl import app, flags
 from PIL import Image, ImageFilter
 
 from stn_icnn_tf.extras import needs_extra
-from stn_icnn_tf.inference.face_search import FaceSearch
-from stn_icnn_tf.inference.fused import FusedModel
-from stn_icnn_tf.pretrained import load_model
-from stn_icnn_tf.visualize import contact_sheet, overlay
+from stn_icnn_tf.face_parser import FaceParser
+from stn_icnn_tf.visualize import contact_sheet
 from tfds_builders.synthetic_faces.drawing import draw_face
 from trainers.common.flags import define_model_flag, refuse_arguments, usage_errors
 
@@ -79,9 +77,8 @@ def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
-        parser = FaceSearch(FusedModel(load_model(FLAGS.model)))
-    photos = twelve_faces()
-    overlays = [overlay(photo, parser(photo)["mask"].numpy()) for photo in photos]
+        parser = FaceParser(FLAGS.model)
+    overlays = [np.asarray(face.overlay()) for face in parser(twelve_faces())]
     sheet = contact_sheet([enlarge(picture) for picture in overlays], 4, SIDE)
     sheet.save(FLAGS.output)
     print(f"Picture: {FLAGS.output}")

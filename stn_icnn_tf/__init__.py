@@ -1,5 +1,7 @@
 """STN-iCNN: end-to-end face parsing for Keras 3.
 
+`FaceParser` parses photos; `StnIcnn` is the model.
+
 Names are imported when they are used, so that what needs no TensorFlow, such as the
 client of a served model, does not wait for it. Touching one that is Keras's, or
 importing this package after Keras, registers every layer, so that
@@ -17,10 +19,12 @@ _MODULES = {
     "CLASS_SETS": "class_sets",
     "EIGHT_PARTS": "class_sets",
     "ClassSet": "class_sets",
+    "FaceParser": "face_parser",
     "FaceParsingScores": "metrics",
     "InterlinkedCNN": "layers.icnn",
     "LearnedCrop": "layers.learned_crop",
     "LocalizationNetwork": "layers.localization",
+    "ParsedFace": "parsed_face",
     "Part": "class_sets",
     "StnIcnn": "models.stn_icnn",
     "affine_grid": "geometry.affine",

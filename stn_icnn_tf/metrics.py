@@ -25,17 +25,50 @@ def confusion_matrix(
         int64 `(classes, classes)`: rows are labels, columns are predictions.
     """
     pairs = ops.cast(labels, "int32") * num_classes + ops.cast(predictions, "int32")
-    counts = ops.bincount(ops.reshape(pairs, (-1,)), minlength=num_classes**2)
+    pairs = ops.reshape(pairs, (-1,))
+    # XLA takes no `bincount` whose size it does not know.
+    counts = ops.segment_sum(ops.ones_like(pairs), pairs, num_classes**2)
     return ops.reshape(ops.cast(counts, "int64"), (num_classes, num_classes))
 
 
-def _precision_recall_f1(true_positives: int, predicted: int, labelled: int) -> tuple:
-    """Each in 0..1; a class that is nowhere and was predicted nowhere scores 1."""
-    if predicted + labelled == 0:
-        return 1.0, 1.0, 1.0
-    precision = true_positives / predicted if predicted else 0.0
-    recall = true_positives / labelled if labelled else 0.0
-    return precision, recall, 2.0 * true_positives / (predicted + labelled)
+def _score_tensors(matrix: Tensor, class_set: ClassSet) -> dict[str, Tensor]:
+    """Computes what `scores` returns, as scalars, by `keras.ops` alone."""
+    matrix, count = ops.cast(matrix, "int64"), class_set.num_classes
+    foreground = tuple(range(1, count))
+    merged = (
+        *class_set.columns,
+        ("overall", foreground),
+        ("overall_strict", foreground),
+    )
+    groups = [(class_id,) for class_id in range(count)] + [ids for _, ids in merged]
+    members = np.zeros((len(groups), count), bool)
+    for group, classes in zip(members, groups, strict=True):
+        group[list(classes)] = True
+    # Which confusions count as right: those within a group, but for the strict one.
+    forgiven = members[:, :, None] & members[:, None, :]
+    forgiven[-1] &= np.eye(count, dtype=bool)
+    # Whole numbers, so that nothing is lost; divided once.
+    right = ops.sum(ops.where(forgiven, matrix, 0), axis=(1, 2))
+    predicted = ops.sum(ops.where(members, ops.sum(matrix, axis=0), 0), axis=1)
+    labelled = ops.sum(ops.where(members, ops.sum(matrix, axis=1), 0), axis=1)
+    nowhere = predicted + labelled == 0
+
+    def ratio(counts: Tensor, of: Tensor) -> Tensor:
+        """In 0..1; a class that is nowhere and was predicted nowhere scores 1."""
+        of = ops.cast(ops.maximum(of, 1), "float64")
+        return ops.where(nowhere, 1.0, ops.cast(counts, "float64") / of)
+
+    precision, recall = ratio(right, predicted), ratio(right, labelled)
+    f1 = ratio(2 * right, predicted + labelled)
+    result = {}
+    for class_id, name in enumerate(class_set.names):
+        result[f"{name}_precision"] = precision[class_id]
+        result[f"{name}_recall"] = recall[class_id]
+        result[f"{name}_f1"] = f1[class_id]
+    for index, (name, _) in enumerate(merged, start=count):
+        result[name] = f1[index]
+    result["mean_f1"] = ops.mean(f1[1:count])
+    return result
 
 
 def scores(matrix: np.ndarray, class_set: ClassSet = EIGHT_PARTS) -> dict[str, float]:
@@ -65,33 +98,8 @@ def scores(matrix: np.ndarray, class_set: ClassSet = EIGHT_PARTS) -> dict[str, f
             f"Argument `matrix` must have shape {shape}. "
             f"Received: matrix.shape={matrix.shape}"
         )
-    matrix = matrix.astype("int64")
-
-    def merged(classes: tuple[int, ...]) -> tuple:
-        block = matrix[np.ix_(classes, classes)].sum()
-        return _precision_recall_f1(
-            int(block), int(matrix[:, classes].sum()), int(matrix[classes, :].sum())
-        )
-
-    result = {}
-    class_f1 = []
-    for class_id, name in enumerate(class_set.names):
-        precision, recall, f1 = merged((class_id,))
-        result[f"{name}_precision"] = precision
-        result[f"{name}_recall"] = recall
-        result[f"{name}_f1"] = f1
-        if class_id:
-            class_f1.append(f1)
-    for name, classes in class_set.columns:
-        result[name] = merged(classes)[2]
-    foreground = tuple(range(1, class_set.num_classes))
-    result["overall"] = merged(foreground)[2]
-    right = int(np.trace(matrix[1:, 1:]))
-    result["overall_strict"] = _precision_recall_f1(
-        right, int(matrix[:, 1:].sum()), int(matrix[1:].sum())
-    )[2]
-    result["mean_f1"] = float(np.mean(class_f1))
-    return result
+    tensors = _score_tensors(matrix, class_set)
+    return {name: float(score) for name, score in tensors.items()}
 
 
 @keras.saving.register_keras_serializable(package="stn_icnn_tf")
@@ -111,6 +119,10 @@ class FaceParsingScores(keras.metrics.Metric):
     >>> metric = FaceParsingScores()
     >>> metric.update_state(labels, masks)
     >>> metric.result()["overall"]
+
+    Keras's own loop takes it, too; the scores are then in the logs, by their names:
+
+    >>> model.compile(loss=loss, metrics=[FaceParsingScores()])
     """
 
     def __init__(
@@ -133,11 +145,12 @@ class FaceParsingScores(keras.metrics.Metric):
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
     ) -> None:
-        """Counts one batch of integer masks of equal shape.
+        """Counts one batch of masks.
 
         Args:
             y_true: integer, any shape, labels.
-            y_pred: integer, same shape, predicted class ids.
+            y_pred: integer, as many pixels, predicted class ids; or float
+                `(..., classes)`, scores or probabilities, of which the best counts.
             sample_weight: not supported.
 
         Raises:
@@ -148,6 +161,9 @@ class FaceParsingScores(keras.metrics.Metric):
                 "Argument `sample_weight` must be None: pixels are counted, not "
                 f"weighed. Received: sample_weight={sample_weight}"
             )
+        if "float" in keras.backend.standardize_dtype(y_pred.dtype):
+            y_pred = ops.argmax(y_pred, axis=-1)
+        y_true, y_pred = ops.reshape(y_true, (-1,)), ops.reshape(y_pred, (-1,))
         count = self.class_set.num_classes
         self.update_matrix(confusion_matrix(y_true, y_pred, count))
 
@@ -155,9 +171,9 @@ class FaceParsingScores(keras.metrics.Metric):
         """Adds a confusion matrix, int64 `(classes, classes)`, counted elsewhere."""
         self.matrix.assign(self.matrix + ops.cast(matrix, "int64"))
 
-    def result(self) -> dict[str, float]:
-        """Returns the dict of `scores`."""
-        return scores(ops.convert_to_numpy(self.matrix), self.class_set)
+    def result(self) -> dict[str, Tensor]:
+        """Returns the dict of `scores`, as float64 scalars."""
+        return _score_tensors(self.matrix, self.class_set)
 
     def get_config(self) -> dict:
         return {**super().get_config(), "class_set": self.class_set.get_config()}

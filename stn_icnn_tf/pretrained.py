@@ -13,13 +13,7 @@ import numpy as np
 
 from stn_icnn_tf.files import path_with_suffix, write_whole
 from stn_icnn_tf.models.stn_icnn import StnIcnn
-
-_WEIGHTS = pathlib.Path(__file__).parent / "weights"
-
-
-def shipped_models() -> tuple[str, ...]:
-    """Returns the names of the models that come with the package."""
-    return tuple(sorted(path.stem for path in _WEIGHTS.glob("*.keras")))
+from stn_icnn_tf.shipped import shipped_file, shipped_models
 
 
 def load_model(model: str | pathlib.Path) -> StnIcnn:
@@ -36,7 +30,7 @@ def load_model(model: str | pathlib.Path) -> StnIcnn:
         ValueError: if `model` is none of these, holds something else, or is damaged.
     """
     path = pathlib.Path(model)
-    candidates = (path / "model.keras", path, _WEIGHTS / f"{model}.keras")
+    candidates = (path / "model.keras", path, shipped_file(str(model)))
     for candidate in candidates:
         if candidate.is_file() and candidate.suffix == ".keras":
             loaded = _read_model(candidate, model)
@@ -109,7 +103,9 @@ def with_arguments(model: StnIcnn, **arguments: Any) -> StnIcnn:
 
 
 def differing_arguments(one: StnIcnn, other: StnIcnn) -> dict[str, tuple]:
-    """Lists the arguments in which two models differ, but for name and dtype.
+    """Lists the arguments in which two models differ.
+
+    But for name and dtype, and for the search thresholds, which are measured.
 
     Returns:
         name of the argument -> its values in `one` and in `other`.
@@ -118,7 +114,8 @@ def differing_arguments(one: StnIcnn, other: StnIcnn) -> dict[str, tuple]:
     return {
         name: (ours[name], theirs[name])
         for name in ours
-        if name not in ("name", "dtype") and ours[name] != theirs[name]
+        if name not in ("name", "dtype", "search_thresholds")
+        and ours[name] != theirs[name]
     }
 
 

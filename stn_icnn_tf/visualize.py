@@ -6,7 +6,6 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
-from stn_icnn_tf.geometry import windows
 
 
 def palette_image(mask: np.ndarray, class_set: ClassSet = EIGHT_PARTS) -> Image.Image:
@@ -76,6 +75,9 @@ def window_boxes(theta: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     Returns:
         float32 `(parts, 4)`, see `windows.window_boxes`.
     """
+    # Here, since it needs Keras, and pictures do not.
+    from stn_icnn_tf.geometry import windows
+
     return np.asarray(windows.window_boxes(theta, size))
 
 

@@ -1,10 +1,11 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix, scores
-from tests.helpers import mirrored
+from tests.helpers import faces, mirrored
 
 
 def test_confusion_matrix_by_hand():
@@ -96,3 +97,51 @@ def test_reset_state_and_bad_arguments():
         metric.update_state(np.ones((1,)), np.ones((1,)), sample_weight=1.0)
     with pytest.raises(ValueError, match="`matrix`"):
         scores(np.zeros((3, 3)))
+
+
+def scores_one_by_one(matrix):
+    """The formulas again, in Python's whole numbers."""
+
+    def f1(classes, right=None):
+        if right is None:
+            right = sum(matrix[i][j] for i in classes for j in classes)
+        predicted = sum(row[j] for row in matrix for j in classes)
+        labelled = sum(sum(matrix[i]) for i in classes)
+        total = predicted + labelled
+        return 2 * right / total if total else 1.0
+
+    foreground = range(1, 9)
+    return {
+        "eyes": f1((3, 4)),
+        "mouth": f1((6, 7, 8)),
+        "overall": f1(foreground),
+        "overall_strict": f1(foreground, sum(matrix[i][i] for i in foreground)),
+        "mean_f1": np.mean([f1((i,)) for i in foreground]),
+    }
+
+
+def test_scores_of_large_counts_are_those_of_whole_numbers():
+    matrix = np.random.default_rng(0).integers(0, 2**45, (9, 9))
+    matrix[7], matrix[:, 7] = 0, 0
+    result = scores(matrix)
+    assert all(isinstance(score, float) for score in result.values())
+    for name, score in scores_one_by_one(matrix.tolist()).items():
+        assert result[name] == pytest.approx(score, rel=1e-15)
+
+
+@pytest.mark.parametrize("jit_compile", ["auto", True, False])
+def test_metric_works_in_the_loop_of_keras(jit_compile):
+    examples = list(faces(4, side=80).as_numpy_iterator())
+    images = np.stack([e["image"][:64, :64] for e in examples]) / 255.0
+    labels = np.stack([e["segmentation_mask"][:64, :64] for e in examples])
+    model = keras.Sequential([keras.layers.Conv2D(9, 3, padding="same")])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=[FaceParsingScores()], jit_compile=jit_compile)
+    history = model.fit(images, labels, 2, epochs=2, verbose=0).history
+    assert len(history["overall"]) == 2
+    logs = model.evaluate(images, labels, 2, verbose=0, return_dict=True)
+    alone = FaceParsingScores()
+    alone.update_state(labels[..., 0], np.argmax(model.predict(images, verbose=0), -1))
+    for name, score in alone.result().items():
+        assert logs[name] == pytest.approx(float(score), abs=1e-6), name
+    assert 0 < logs["overall"] < 1

@@ -102,9 +102,11 @@ def test_runner_of_notebooks_fails_with_a_cell(tmp_path, monkeypatch):
 
 
 CHECK_PARSE = """
+from stn_icnn_tf.photos import read_photo
+
 assert mask.shape == photo.shape[:2] == (240, 240) and len(np.unique(mask)) > 2
-assert np.array_equal(pasted[0], mask)
-assert np.array_equal(read_photo(pathlib.Path(OUTPUT)), np.array(PALETTE)[mask])
+assert np.array_equal(pasted[0], outputs["mask"][0])
+assert np.array_equal(read_photo(OUTPUT), np.array(face.palette)[mask])
 np.testing.assert_allclose(framed.to_photo(windows)[0], theta, atol=1e-6)
 np.testing.assert_allclose(corners.transpose(0, 2, 1).reshape(-1, 4), boxes, atol=1e-3)
 assert patches.shape == (1, 6, 17, 17, 3)
@@ -116,7 +118,7 @@ def test_parse_notebook(model_file, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib", reason="the extra `plots`")
     notebook = read(FOLDER / "parse.ipynb")
     outputs = run(notebook, tmp_path, monkeypatch, CHECK_PARSE, MODEL=model_file)
-    assert pictures(outputs) == 4
+    assert pictures(outputs) == 5  # The parsed face itself is one.
     assert "right_brow" in printed(outputs)
     assert "100.00% of the pixels" in outputs[-1]["data"]["text/plain"]
 

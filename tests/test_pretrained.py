@@ -8,6 +8,8 @@ import pytest
 from absl import app
 
 import stn_icnn_tf
+from stn_icnn_tf.class_sets import EIGHT_PARTS
+from stn_icnn_tf.models.search_thresholds import SearchThresholds
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import (
     differing_arguments,
@@ -70,8 +72,26 @@ def test_shipped_model_is_small_has_its_card_and_parses(name):
 
 
 @pytest.mark.parametrize("name", shipped_models())
-def test_shipped_model_has_the_arguments_of_its_preset(name):
-    assert not differing_arguments(load_model(name), StnIcnn.from_preset(name))
+def test_preset_of_a_shipped_model_is_trained_unless_told_otherwise(name):
+    shipped = load_model(name)
+    trained = StnIcnn.from_preset(name)
+    assert not differing_arguments(shipped, trained)
+    for ours, theirs in zip(trained.weights, shipped.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    fresh = StnIcnn.from_preset(name, load_weights=False)
+    assert not differing_arguments(shipped, fresh)
+    kernels = [np.asarray(model.coarse.logits.kernel) for model in (shipped, fresh)]
+    assert np.abs(kernels[0] - kernels[1]).max() > 0.01
+
+
+def test_preset_without_weights_says_so():
+    assert StnIcnn.from_preset("default").framing == "letterbox"
+    with pytest.raises(ValueError, match="`load_weights` must be False.*paper has no"):
+        StnIcnn.from_preset("paper", load_weights=True)
+    with pytest.raises(ValueError, match="`load_weights`.*'part_filters'"):
+        StnIcnn.from_preset("helen", part_filters=(8, 16, 24, 32))
+    mixed = StnIcnn.from_preset("helen", dtype="mixed_bfloat16")
+    assert mixed.dtype_policy.name == "mixed_bfloat16"
 
 
 def test_release_script_writes_the_compact_file(tmp_path, capsys, monkeypatch):
@@ -79,7 +99,9 @@ def test_release_script_writes_the_compact_file(tmp_path, capsys, monkeypatch):
     shake(model)
     model.save(tmp_path / "model.keras")
     target = tmp_path / "new" / "tiny.keras"
-    given = types.SimpleNamespace(model=[str(tmp_path)], output=str(target))
+    given = types.SimpleNamespace(
+        model=[str(tmp_path)], output=str(target), dataset=None
+    )
     monkeypatch.setattr(release, "FLAGS", given)
     release.main(["release"])
     assert f"Model: {target}" in capsys.readouterr().out
@@ -89,16 +111,55 @@ def test_release_script_writes_the_compact_file(tmp_path, capsys, monkeypatch):
         release.main(["release"])
 
 
+def test_release_script_measures_the_search_on_photos_if_told(tmp_path, monkeypatch):
+    small_model().save(tmp_path / "model.keras")
+    asked = []
+
+    def load_photos(*arguments):
+        asked.append(arguments)
+        return faces(3)
+
+    monkeypatch.setattr(release, "load_photos", load_photos)
+    given = types.SimpleNamespace(
+        model=[str(tmp_path)],
+        output=str(tmp_path / "out.keras"),
+        dataset="helen",
+        split="validation",
+        data_dir=None,
+        manual_dir=None,
+    )
+    monkeypatch.setattr(release, "FLAGS", given)
+    release.main(["release"])
+    assert asked == [("helen", "validation", EIGHT_PARTS, None, None)]
+    # The untrained localizer sees the mean face: upright, in the middle.
+    thresholds = load_model(given.output).search_thresholds
+    assert thresholds.roll == pytest.approx(5.0, abs=0.1)
+    assert thresholds.smallest == pytest.approx(1 / 1.1, abs=0.05)
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_shipped_models_know_their_photos(name):
+    thresholds = load_model(name).search_thresholds
+    assert thresholds != SearchThresholds()
+    assert 0.85 < thresholds.confidence < 0.95
+
+
 def test_release_script_averages_models_that_are_alike(tmp_path, monkeypatch):
-    models = [small_model(), small_model()]
+    models = [
+        small_model(search_thresholds={"confidence": confidence})
+        for confidence in (0.9, 0.8)
+    ]
     shake(models[1])
     for index, model in enumerate(models):
         model.save(tmp_path / f"{index}.keras")
     paths = [str(tmp_path / f"{index}.keras") for index in range(2)]
-    given = types.SimpleNamespace(model=paths, output=str(tmp_path / "mean.keras"))
+    given = types.SimpleNamespace(
+        model=paths, output=str(tmp_path / "mean.keras"), dataset=None
+    )
     monkeypatch.setattr(release, "FLAGS", given)
     release.main(["release"])
     mean = load_model(given.output)
+    assert mean.search_thresholds.confidence == pytest.approx(0.85)
     for one, other, both in zip(models[0].weights, models[1].weights, mean.weights):
         expected = (np.array(one) + np.array(other)) / 2
         np.testing.assert_allclose(both, expected, rtol=1e-3, atol=1e-6)

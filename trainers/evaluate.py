@@ -13,7 +13,7 @@ from absl import app, flags
 
 from stn_icnn_tf.files import write_whole
 from stn_icnn_tf.inference.fused import PRECISIONS, FusedModel
-from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix
+from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix, scores
 from stn_icnn_tf.models.pipeline import Pipeline
 from stn_icnn_tf.pretrained import load_model
 from trainers.common.charts import write_record
@@ -120,7 +120,7 @@ def evaluate(
             count = class_set.num_classes
             matrix = np.asarray(confusion_matrix(label[..., 0], mask[0], count))
             groups.update(matrix, label[..., 0], glasses)
-    return {name: metric.result() for name, metric in metrics.items()}
+    return {name: scores(m.matrix, class_set) for name, m in metrics.items()}
 
 
 def write_tables() -> None:

@@ -46,9 +46,10 @@ def define_flags() -> None:
         f"litert: {', '.join(LITERT_PRECISIONS)}; onnx: float32.",
     )
     flags.DEFINE_bool(
-        "any_framing",
-        False,
-        "saved_model: serving_bytes finds small, off-centre and rolled faces, too.",
+        "find_faces",
+        True,
+        "saved_model: serving_bytes finds small, off-centre and rolled faces, too; all "
+        "else that is exported parses photos as they are.",
     )
     flags.DEFINE_string("size", "512x512", "litert, onnx: HEIGHTxWIDTH of the photos.")
     define_path(
@@ -107,7 +108,7 @@ def write_saved_model(model: StnIcnn) -> pathlib.Path:
     """Writes a SavedModel as the flags say."""
     version = next_version(FLAGS.output) if FLAGS.next_version else FLAGS.version
     folder = export_saved_model(
-        model, FLAGS.output, version, FLAGS.precision, FLAGS.any_framing
+        model, FLAGS.output, version, FLAGS.precision, FLAGS.find_faces
     )
     return folder / "saved_model.pb"
 

@@ -1,6 +1,6 @@
 """Parses photos: writes STEM_mask.png and STEM_overlay.png for each.
 
-One face a photo is assumed, roughly in its middle; --detect_faces finds every face.
+One face a photo is assumed, wherever it is; --detect_faces finds every face.
 
   python -m trainers.predict ME.jpg --output=masks
   python -m trainers.predict --model=runs/helen --input=photos --output=masks
@@ -10,23 +10,15 @@ import pathlib
 import sys
 from collections.abc import Callable
 
-import numpy as np
-import tensorflow as tf
 from absl import app, flags
 from tqdm import tqdm
 
-from stn_icnn_tf.inference.detection import FaceDetector
-from stn_icnn_tf.inference.face_search import FaceSearch
-from stn_icnn_tf.inference.fused import FusedModel
-from stn_icnn_tf.models.stn_icnn import StnIcnn
-from stn_icnn_tf.photos import READ_ERRORS, read_photo
-from stn_icnn_tf.pretrained import load_model
+from stn_icnn_tf.face_parser import FaceParser
+from stn_icnn_tf.inference.fused import PRECISIONS
+from stn_icnn_tf.parsed_face import ParsedFace
+from stn_icnn_tf.photos import READ_ERRORS
 from trainers.common.flags import usage_errors
-from trainers.common.photos import (
-    list_photos,
-    output_stems,
-    save_parsed,
-)
+from trainers.common.photos import list_photos, output_stems
 
 FLAGS = flags.FLAGS
 
@@ -39,54 +31,23 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("output", "masks", "Folder for the masks and overlays.")
     flags.DEFINE_bool(
-        "detect_faces", False, "Find every face first; needs the extra `detect`."
+        "find_faces", True, "Search for a face that is small, off the middle or rolled."
     )
-
-
-def make_parser(
-    model: StnIcnn, detector: Callable[[np.ndarray], list] | None = None
-) -> Callable[[np.ndarray], tuple[np.ndarray, int]]:
-    """Returns what turns a photo into its mask.
-
-    Args:
-        model: the model.
-        detector: finds the squares of the faces of a photo, the largest first, see
-            `FaceDetector`. None: the photo is one face's, whatever its framing.
-
-    Returns:
-        takes uint8 `(height, width, 3)`; gives uint8 `(height, width)`, class ids,
-        and the number of faces. Where faces overlap, the larger one is in front.
-    """
-    any_framing = FaceSearch(FusedModel(model))
-    photo_spec = tf.TensorSpec((None, None, 3), tf.uint8)
-    square_spec = tf.TensorSpec((4,), tf.float32)
-    # With a detector it is told where to look.
-    parse = tf.function(
-        lambda *where: any_framing(*where)["mask"],
-        input_signature=[photo_spec] if detector is None else [photo_spec, square_spec],
-        autograph=False,
+    flags.DEFINE_bool(
+        "detect_faces", False, "Parse every face of a photo; needs the extra `detect`."
     )
-
-    def parse_photo(photo: np.ndarray) -> tuple[np.ndarray, int]:
-        if detector is None:
-            return parse(photo).numpy(), 1
-        mask, squares = np.zeros(photo.shape[:2], "uint8"), detector(photo)
-        for square in squares:
-            mask = np.where(mask > 0, mask, parse(photo, square).numpy())
-        return mask, len(squares)
-
-    return parse_photo
+    flags.DEFINE_enum("precision", "float32", PRECISIONS, "Of the networks.")
 
 
 def parse_photos(
-    parse: Callable[[np.ndarray], tuple[np.ndarray, int]],
+    parse: Callable[[pathlib.Path], ParsedFace],
     photos: list[pathlib.Path],
     output: pathlib.Path,
 ) -> list[tuple[pathlib.Path, str]]:
     """Parses photos one by one; says which have no face.
 
     Args:
-        parse: see `make_parser`.
+        parse: a `FaceParser`.
         photos: their files.
         output: folder for the masks and overlays.
 
@@ -98,11 +59,10 @@ def parse_photos(
     stems = output_stems(photos)
     for path, stem in zip(tqdm(photos, unit=" photos"), stems, strict=True):
         try:
-            photo = read_photo(path)
-            mask, faces = parse(photo)
-            if not faces:
+            face = parse(path)
+            if not face.faces:
                 print(f"{path}: no face found", file=sys.stderr)
-            save_parsed(photo, mask, output, stem)
+            face.save(output, stem)
         # One bad file must not cost the others.
         except READ_ERRORS as error:
             failed.append((path, f"{type(error).__name__}: {error}"))
@@ -117,10 +77,10 @@ def main(argv: list[str]) -> None:
         if not inputs:
             raise ValueError("Name a photo, or a folder of photos: face-parse ME.jpg")
         photos = [p for path in inputs for p in list_photos(pathlib.Path(path))]
-        model = load_model(FLAGS.model)
-        detector = FaceDetector(model.mean_crop) if FLAGS.detect_faces else None
-    parse = make_parser(model, detector)
-    failed = parse_photos(parse, photos, pathlib.Path(FLAGS.output))
+        parser = FaceParser(
+            FLAGS.model, FLAGS.find_faces, FLAGS.detect_faces, FLAGS.precision
+        )
+    failed = parse_photos(parser, photos, pathlib.Path(FLAGS.output))
     print(f"{len(photos) - len(failed)} of {len(photos)} photos -> {FLAGS.output}")
     if failed:
         sys.exit(1)

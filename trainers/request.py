@@ -1,7 +1,7 @@
 """Parses photos by a served model: STEM_mask.png and STEM_overlay.png for each.
 
 The files are those of trainers.predict; the model is the server's (serving/README.md).
-One roughly centred face a photo is assumed.
+One face a photo is assumed, anywhere in it, unless it was exported with --nofind_faces.
 
   python -m trainers.request --address=localhost:8500 --input=photos --output=masks
 """
@@ -19,14 +19,10 @@ from stn_icnn_tf.client.serving_client import (
     ServingClient,
     ServingError,
 )
+from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.photos import READ_ERRORS, read_photo
 from trainers.common.flags import refuse_arguments, usage_errors
-from trainers.common.photos import (
-    encoded_photo,
-    list_photos,
-    output_stems,
-    save_parsed,
-)
+from trainers.common.photos import encoded_photo, list_photos, output_stems
 
 FLAGS = flags.FLAGS
 
@@ -116,7 +112,7 @@ def _save_answers(
             report(path, answer.error)
             continue
         try:
-            save_parsed(read_photo(path), answer.mask, output, stem)
+            ParsedFace(read_photo(path), answer.mask).save(output, stem)
         except READ_ERRORS as error:
             report(path, str(error))
 

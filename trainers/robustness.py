@@ -12,12 +12,11 @@ import tensorflow as tf
 from absl import app, flags
 from PIL import Image
 
-from stn_icnn_tf.inference.face_search import FaceSearch
-from stn_icnn_tf.inference.fused import FusedModel
+from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.metrics import FaceParsingScores
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
-from stn_icnn_tf.visualize import contact_sheet, overlay, window_boxes
+from stn_icnn_tf.visualize import contact_sheet, window_boxes
 from trainers.common.charts import write_record
 from trainers.common.data import decoded_photos, load_photos
 from trainers.common.flags import define_scoring_flags, refuse_arguments, usage_errors
@@ -116,12 +115,7 @@ def measure(
         the mean move of the window's centre against its side; and overlays, one a
         change for each of the first photos.
     """
-    any_framing = FaceSearch(FusedModel(model))
-    parse = tf.function(
-        any_framing,
-        input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],
-        autograph=False,
-    )
+    parser = FaceParser(model)
     class_set = model.class_set
     metrics = {name: FaceParsingScores(class_set) for name in CHANGES}
     covered: list[tuple[bool, bool, float]] = []
@@ -132,11 +126,11 @@ def measure(
         thetas = {}
         for name, change in CHANGES.items():
             changed, label = change(photo, mask)
-            outputs = parse(changed)
-            guess, thetas[name] = outputs["mask"].numpy(), outputs["theta"].numpy()
-            metrics[name].update_state(label, guess)
+            face = parser(changed)
+            thetas[name] = face.theta
+            metrics[name].update_state(label, face.mask)
             if index < SHOWN:
-                pictures.append(overlay(changed, guess, class_set=class_set))
+                pictures.append(np.asarray(face.overlay()))
         rng = np.random.default_rng(index)
         before = window_boxes(thetas["as it is"], mask.shape)
         whole = window_errors(before, mask, class_set)
@@ -144,7 +138,7 @@ def measure(
             if whole[part] is None:
                 continue
             hidden, _ = cover_parts(photo, mask, [part], "skin", rng, class_set)
-            after = window_boxes(parse(hidden)["theta"].numpy(), mask.shape)
+            after = window_boxes(parser(hidden).theta, mask.shape)
             move = (after[part] - before[part]).reshape(2, 2).mean(axis=0)
             side = before[part][2] - before[part][0]
             held = window_errors(after, mask, class_set)[part][2]

@@ -25,6 +25,7 @@ from stn_icnn_tf.pretrained import differing_arguments, load_model, with_argumen
 from trainers.common.data import load_builder, load_split, refuse_other_classes
 from trainers.common.flags import define_dataset_flags, refuse_arguments, usage_errors
 from trainers.common.paths import define_path, output_folder
+from trainers.common.search_thresholds import measured_thresholds
 from trainers.configs.overrides import model_arguments, read_class_set
 from trainers.configs.schedules import SCHEDULES, choose_stages, get_schedule
 from trainers.configs.stages import STAGE_NAMES, Stage
@@ -130,6 +131,7 @@ def train_stages(
     if later is not None and path.exists():
         print(f"Model: {path}, as before: stage {later} goes on from this one")
         return
+    model.search_thresholds = measured_thresholds(model, validation)
     save_model(model, path)
     print(f"Model: {path}")
 
@@ -168,7 +170,10 @@ def main(argv: list[str]) -> None:
         strategy = make_strategy(FLAGS.device)
         with strategy.scope():
             model = StnIcnn.from_preset(
-                FLAGS.preset, dtype=FLAGS.precision, **arguments
+                FLAGS.preset,
+                load_weights=False,
+                dtype=FLAGS.precision,
+                **arguments,
             )
             if start is not None:
                 copy_weights(start, model)

@@ -24,7 +24,7 @@ def export_saved_model(
     output: str | pathlib.Path,
     version: int = 1,
     precision: str = "float32",
-    any_framing: bool = False,
+    find_faces: bool = True,
 ) -> pathlib.Path:
     """Writes `OUTPUT/VERSION/saved_model.pb`, complete or not at all.
 
@@ -37,8 +37,9 @@ def export_saved_model(
             name is taken for that of the served model.
         version: name of the version folder; an existing one is replaced.
         precision: `"float32"` or `"bfloat16"`, of the networks' arithmetic.
-        any_framing: whether the signature `serving_bytes` looks for a face that is
-            small, off the middle or rolled, see `FaceSearch`.
+        find_faces: whether the signature `serving_bytes` searches for a face that is
+            small, off the middle or rolled, see `FaceSearch`; the others parse photos
+            as they are.
 
     Returns:
         the version folder.
@@ -59,7 +60,7 @@ def export_saved_model(
     with tempfile.TemporaryDirectory(dir=output, prefix=".writing-") as folder:
         labels = pathlib.Path(folder) / LABELS_FILE
         labels.write_text(_readable_json(describe_labels(model.class_set)))
-        module = ServedModel(parser, labels, any_framing)
+        module = ServedModel(parser, labels, find_faces)
         fresh = pathlib.Path(folder) / "model"
         tf.saved_model.save(module, str(fresh), signatures=module.signatures)
         write_warmup(fresh, output.resolve().name, sample_requests())

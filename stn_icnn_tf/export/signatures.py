@@ -14,6 +14,7 @@ from stn_icnn_tf.export.image_decoding import MAX_MEGAPIXELS, MAX_SIDE, decode_p
 from stn_icnn_tf.geometry.windows import window_edges
 from stn_icnn_tf.inference.face_search import FaceSearch
 from stn_icnn_tf.inference.fused import FusedModel
+from stn_icnn_tf.inference.squares import two_pixels_at_least
 from stn_icnn_tf.models.pipeline import ParsedParts
 
 LABELS_FILE = "labels.json"
@@ -97,34 +98,24 @@ def describe_labels(class_set: ClassSet) -> dict:
     }
 
 
-def _two_pixels_at_least(photos: tf.Tensor) -> tf.Tensor:
-    """Appends black to photos of one pixel a side, which has no extent for theta."""
-    missing = tf.maximum(2 - tf.shape(photos)[1:3], 0)
-
-    def append() -> tf.Tensor:
-        return tf.pad(photos, [[0, 0], [0, missing[0]], [0, missing[1]], [0, 0]])
-
-    return tf.cond(tf.reduce_any(missing > 0), append, lambda: photos)
-
-
 class ServedModel(tf.Module):
     """A fused model behind the functions that are served.
 
     Args:
         parser: the fused model.
         labels: file of the description, which becomes an asset of the SavedModel.
-        any_framing: whether `serving_bytes` looks for the face, see `FaceSearch`.
+        find_faces: whether `serving_bytes` searches for the face, see `FaceSearch`.
     """
 
     def __init__(
-        self, parser: FusedModel, labels: pathlib.Path, any_framing: bool = False
+        self, parser: FusedModel, labels: pathlib.Path, find_faces: bool = True
     ) -> None:
         super().__init__()
         self.labels = tf.saved_model.Asset(str(labels))
         self._patch_size = parser.patch_size
 
         def parse_parts(images: tf.Tensor) -> tuple[ParsedParts, list]:
-            photos = _two_pixels_at_least(images)
+            photos = two_pixels_at_least(images)
             parsed = parser.parse_parts(photos)
             shape = (None, parser.class_set.num_parts, 2, 3)
             parsed = parsed._replace(theta=tf.ensure_shape(parsed.theta, shape))
@@ -139,16 +130,17 @@ class ServedModel(tf.Module):
             autograph=False,
         )
         self._parse_photo = self._parse_whole
-        if any_framing:
+        if find_faces:
             # The parser through functions that are traced once: every call of the
             # parser itself would store all weights again.
             size = parser.coarse_size
             view = tf.TensorSpec((None, size, size, 3), tf.float32)
             shared = types.SimpleNamespace(
-                parse=self._parse,
-                resize=parser.resize,
+                parse=lambda images: self._parse(tf.cast(images, tf.float32)),
                 coarse_size=size,
                 mean_crop=parser.mean_crop,
+                class_set=parser.class_set,
+                search_thresholds=parser.search_thresholds,
                 coarse_scores=tf.function(
                     parser.coarse_scores, input_signature=[view], autograph=False
                 ),
@@ -167,7 +159,8 @@ class ServedModel(tf.Module):
     @tf.function(input_signature=[_input_spec("serving_default")], autograph=False)
     def parse(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Gives the masks of photos, and the windows of their parts."""
-        return self._parse(tf.cast(images, tf.float32))
+        outputs = self._parse(tf.cast(images, tf.float32))
+        return {name: outputs[name] for name in ("mask", "theta", "boxes")}
 
     def _parse(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         height, width = tf.unstack(tf.shape(images)[1:3])
@@ -175,7 +168,12 @@ class ServedModel(tf.Module):
         mask = self._paste_back(parsed.probabilities, parsed.theta, size, parsed.base)
         boxes = window_edges(parsed.theta, size, self._patch_size)
         mask = mask[:, :height, :width]
-        return {"mask": mask, "theta": parsed.theta, "boxes": boxes}
+        return {
+            "mask": mask,
+            "theta": parsed.theta,
+            "boxes": boxes,
+            "coarse_scores": parsed.coarse_scores,
+        }
 
     def _parse_whole(self, photo: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"mask": self.parse(photo[None])["mask"][0]}

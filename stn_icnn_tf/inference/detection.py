@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from stn_icnn_tf.extras import needs_extra
-from stn_icnn_tf.inference.face_search import square_around
+from stn_icnn_tf.inference.squares import square_around
 
 # MTCNN's points and the parts that they mark; its sides are the photo's.
 _POINTS = (
@@ -46,7 +46,7 @@ class FaceDetector:
 
         Returns:
             a float32 `(4,)` a face, the largest first: the square in which the face
-            lies as the mean face does in its frame, see `reframe`.
+            lies as the mean face does in its frame, see `squares`.
         """
         faces = self._detector.detect_faces(photo)
         squares = [

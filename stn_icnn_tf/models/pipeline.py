@@ -89,6 +89,7 @@ class Pipeline:
         "canvas_size",
         "mean_crop",
         "scale_range",
+        "search_thresholds",
     )
 
     class_set: ClassSet

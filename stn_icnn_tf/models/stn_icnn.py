@@ -1,5 +1,6 @@
 """The model: the networks of STN-iCNN, and its config."""
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -14,6 +15,8 @@ from stn_icnn_tf.layers.localization import (
     LocalizationNetwork,
 )
 from stn_icnn_tf.models.pipeline import Pipeline
+from stn_icnn_tf.models.search_thresholds import SearchThresholds
+from stn_icnn_tf.shipped import shipped_file, shipped_models
 
 Tensor = Any
 
@@ -92,6 +95,8 @@ class StnIcnn(Pipeline, keras.Model):
         part_filters: channels of each row of the part nets.
         localization_filters: channels of each pair of convs of the localizer.
         activation: see `InterlinkedCNN`.
+        search_thresholds: from which photos on the face is searched for, where it is:
+            the arguments of `SearchThresholds`. None: its defaults.
         dtype: `"float32"` or `"mixed_bfloat16"`: policy of the three networks;
             all geometry is float32.
 
@@ -130,6 +135,7 @@ class StnIcnn(Pipeline, keras.Model):
         part_filters: tuple[int, ...] = (8, 16, 24, 32),
         localization_filters: tuple[int, ...] = (16, 32, 64, 64),
         activation: str = "relu",
+        search_thresholds: dict[str, float] | None = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -156,6 +162,7 @@ class StnIcnn(Pipeline, keras.Model):
         self.part_filters = tuple(part_filters)
         self.localization_filters = tuple(localization_filters)
         self.activation = activation
+        self.search_thresholds = SearchThresholds(**(search_thresholds or {}))
 
         # === Layers ===
         policy = self.dtype_policy
@@ -197,9 +204,42 @@ class StnIcnn(Pipeline, keras.Model):
         self.built = True
 
     @classmethod
-    def from_preset(cls, preset: str, **kwargs: Any) -> "StnIcnn":
-        """Makes a model with the arguments of a named preset; `kwargs` override."""
-        return cls(**preset_arguments(preset, **kwargs))
+    def from_preset(
+        cls, preset: str, load_weights: bool | None = None, **kwargs: Any
+    ) -> "StnIcnn":
+        """Makes a model of a named preset.
+
+        Args:
+            preset: a key of `MODEL_PRESETS`.
+            load_weights: whether it is the trained model; False: the same arguments
+                and random weights. None: trained, if the preset is a shipped model.
+            **kwargs: arguments that replace those of the preset.
+
+        Raises:
+            ValueError: if there is no such preset; if weights are asked of one that
+                has none, or by other arguments than they were trained with.
+        """
+        arguments = preset_arguments(preset, **kwargs)
+        if load_weights is None:
+            load_weights = preset in shipped_models()
+        if not load_weights:
+            return cls(**arguments)
+        if preset not in shipped_models():
+            raise ValueError(
+                f"Argument `load_weights` must be False: the preset {preset} has no "
+                f"weights, only {shipped_models()} have. Received: "
+                f"load_weights={load_weights}"
+            )
+        trained = keras.saving.load_model(shipped_file(preset), compile=False)
+        model = cls(**{**trained.get_config(), "dtype": None, **kwargs})
+        try:
+            model.set_weights(trained.get_weights())
+        except ValueError as error:
+            raise ValueError(
+                "Argument `load_weights` must be False where other arguments change "
+                f"the networks. Received: load_weights={load_weights}, {kwargs}"
+            ) from error
+        return model
 
     def call(self, photos: Tensor, training: bool = False) -> dict[str, Tensor]:
         return self.parse(photos, training=training)
@@ -221,6 +261,7 @@ class StnIcnn(Pipeline, keras.Model):
             part_filters=list(self.part_filters),
             localization_filters=list(self.localization_filters),
             activation=self.activation,
+            search_thresholds=dataclasses.asdict(self.search_thresholds),
             dtype=self.dtype_policy.name,
         )
         return config

@@ -134,9 +134,9 @@ def constant_bytes(folder):
     )
 
 
-def test_bytes_finds_faces_of_any_framing_if_exported_so(served, tmp_path):
+def test_bytes_finds_faces_of_any_framing_unless_exported_otherwise(served, tmp_path):
     model, plain = served
-    folder = export.export_saved_model(model, tmp_path / "any", any_framing=True)
+    folder = export.export_saved_model(model, tmp_path / "any")
     signatures = tf.saved_model.load(str(folder)).signatures
     parse = FaceSearch(FusedModel(model))
     batch = [photos(*shape) for shape in ((70, 51), (33, 90), (120, 120), (40, 1))]

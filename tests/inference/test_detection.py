@@ -3,12 +3,11 @@ import types
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from absl import app
 from PIL import Image
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS
-from stn_icnn_tf.inference.face_search import FaceSearch
+from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.layers.localization import MEAN_CROP
 from tests.helpers import small_model
 from trainers import predict
@@ -55,60 +54,16 @@ def test_every_face_is_found_largest_first_and_one_at_the_border_too(
     assert detector(np.zeros((90, 120, 3), "uint8")) == []
 
 
-class Painter(FaceSearch):
-    """Labels the square it is given with its size: a stand-in for a model."""
-
-    def __init__(self, parser):
-        pass
-
-    surest = tf.constant([14.5, 9.5, 6.0, 0.0])
-
-    def __call__(self, photo, square=surest):
-        rows = tf.range(tf.shape(photo)[0])[:, None]
-        columns = tf.range(tf.shape(photo)[1])[None]
-        x, y, side, _ = tf.unstack(square)
-        left, top = (tf.cast(v - (side - 1) / 2, tf.int32) for v in (x, y))
-        side = tf.cast(side, tf.int32)
-        inside = (
-            (columns >= left)
-            & (columns < left + side)
-            & (rows >= top)
-            & (rows < top + side)
-        )
-        return {"mask": tf.cast(tf.where(inside, side, 0), tf.uint8)}
-
-
-def test_faces_are_pasted_into_one_mask_the_larger_in_front(monkeypatch):
-    monkeypatch.setattr(predict, "FaceSearch", Painter)
-    photo = np.zeros((20, 30, 3), "uint8")
-    squares = np.float32([[5.5, 5.5, 8, 0], [10, 10, 5, 0], [26.5, 1.5, 4, 0]])
-    mask, faces = predict.make_parser(small_model(), lambda photo: squares)(photo)
-    assert faces == 3
-    expected = np.zeros((20, 30), "uint8")
-    expected[0:4, 25:29] = 4
-    expected[8:13, 8:13] = 5
-    expected[2:10, 2:10] = 8
-    np.testing.assert_array_equal(mask, expected)
-    mask, faces = predict.make_parser(small_model(), lambda photo: [])(photo)
-    assert faces == 0 and not mask.any()
-
-
-def test_without_a_detector_the_one_face_is_looked_for_where_it_is_surest(monkeypatch):
-    monkeypatch.setattr(predict, "FaceSearch", Painter)
-    mask, faces = predict.make_parser(small_model())(np.zeros((20, 30, 3), "uint8"))
-    assert faces == 1
-    np.testing.assert_array_equal(np.argwhere(mask == 6).min(axis=0), [7, 12])
-    assert (mask == 6).sum() == 36
-
-
 def test_missing_detector_is_a_usage_error(tmp_path, monkeypatch):
     Image.fromarray(np.zeros((20, 30, 3), "uint8")).save(tmp_path / "wall.png")
     small_model().save(tmp_path / "model.keras")
     given = types.SimpleNamespace(
-        input=str(tmp_path / "wall.png"),
+        input=[str(tmp_path / "wall.png")],
         model=str(tmp_path),
         output=str(tmp_path),
+        find_faces=True,
         detect_faces=True,
+        precision="float32",
     )
     monkeypatch.setattr(predict, "FLAGS", given)
     monkeypatch.setitem(sys.modules, "mtcnn", None)
@@ -118,8 +73,9 @@ def test_missing_detector_is_a_usage_error(tmp_path, monkeypatch):
 
 def test_photo_without_a_face_is_named_and_gets_an_empty_mask(tmp_path, capsys):
     Image.fromarray(np.zeros((20, 30, 3), "uint8")).save(tmp_path / "wall.png")
-    parse = predict.make_parser(small_model(), lambda photo: [])
-    assert predict.parse_photos(parse, [tmp_path / "wall.png"], tmp_path / "out") == []
+    parser = FaceParser(small_model(), detect_faces=lambda photo: [])
+    output = tmp_path / "out"
+    assert predict.parse_photos(parser, [tmp_path / "wall.png"], output) == []
     assert "wall.png: no face found" in capsys.readouterr().err
-    mask = np.asarray(Image.open(tmp_path / "out" / "wall_mask.png"))
+    mask = np.asarray(Image.open(output / "wall_mask.png"))
     assert mask.shape == (20, 30) and not mask.any()

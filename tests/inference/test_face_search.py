@@ -3,18 +3,25 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.geometry.affine import make_theta
-from stn_icnn_tf.inference.face_search import (
-    FaceSearch,
-    most_confident_crop,
-    square_around,
-    whole_square,
+from stn_icnn_tf.inference.candidates import (
+    CLOSER,
+    ROLLS,
+    best_candidate,
+    candidate_squares,
+    candidate_views,
+    coarse_confidence,
 )
+from stn_icnn_tf.inference.face_search import FaceSearch, fits
 from stn_icnn_tf.inference.fused import FusedModel
+from stn_icnn_tf.inference.squares import square_around, whole_square
 from stn_icnn_tf.layers.localization import MEAN_CROP
-from tests.helpers import small_model
+from stn_icnn_tf.models.search_thresholds import SearchThresholds
+from tests.helpers import shake, small_model
 
 MEAN = np.asarray(MEAN_CROP, "float32")
+CANDIDATES = len(CLOSER) + len(ROLLS)
 
 
 # Of nothing, and of each part: blends of a part with nothing are like no other part.
@@ -31,28 +38,34 @@ COLORS = np.float32(
 )
 
 
+def scores_of(confidence, classes=range(9)):
+    """Coarse scores that show some classes with a confidence a view."""
+    confidence = np.atleast_1d(np.float32(confidence))
+    # One class has this probability, the others share the rest.
+    odds = np.log(8.0 * confidence / (1.0 - confidence))
+    labels = np.resize(np.array(classes), (1, 64, 64))
+    return odds[:, None, None, None] * np.eye(9, dtype="float32")[labels]
+
+
 class Seer:
     """Sees where the parts are, since each has a colour of its own: a stand-in."""
 
     mean_crop = MEAN_CROP
     coarse_size = 64
+    class_set = EIGHT_PARTS
+    search_thresholds = SearchThresholds()
 
-    def __init__(self):
-        self.sides = []
-        self.surest = 0
-
-    def resize(self, images, size):
-        return tf.image.resize(images, size)
+    def __init__(self, confidence=0.95, surest=None):
+        self.sides, self.views = [], 0
+        self.confidence, self.surest = confidence, surest
 
     def coarse_scores(self, images):
-        """Is sure of all classes in one of the looks, and half as sure elsewhere."""
-        scores = 5.0 * tf.one_hot(tf.range(64 * 64) % 9, 9)
-        scores = tf.reshape(scores, (1, 64, 64, 9))
-        # The whole photo is look 0, and is asked for alone; then come the closer ones.
-        looks = images.shape[0]
-        index = self.surest if looks == 1 else self.surest - 1
-        sure = tf.one_hot(index, looks)[:, None, None, None]
-        return scores * (0.5 + sure)
+        """Is surer of one of the candidates than of the rest."""
+        self.views += images.shape[0]
+        confidence = np.full(images.shape[0], 0.5)
+        if self.surest is not None:
+            confidence[self.surest] = 0.95
+        return tf.constant(scores_of(confidence), tf.float32)
 
     def parse(self, photos):
         size = tf.shape(photos)[2]
@@ -69,7 +82,11 @@ class Seer:
             places = tf.cast(tf.where(mask == part + 1)[:, ::-1], tf.float32)
             center = 2.0 * tf.reduce_mean(places, axis=0) / extent - 1.0
             thetas.append(make_theta(tf.fill((2,), MEAN[part, 0]), center))
-        return {"mask": tf.cast(mask, tf.uint8)[None], "theta": tf.stack(thetas)[None]}
+        return {
+            "mask": tf.cast(mask, tf.uint8)[None],
+            "theta": tf.stack(thetas)[None],
+            "coarse_scores": tf.constant(scores_of(self.confidence), tf.float32),
+        }
 
 
 def blocks(size, middle, half):
@@ -82,7 +99,7 @@ def blocks(size, middle, half):
 
 
 @pytest.mark.parametrize(
-    ("size", "middle", "half", "looks"),
+    ("size", "middle", "half", "parses"),
     [
         ((300, 240), (120, 150), 150, 1),  # As the mean face lies.
         ((600, 900), (700, 200), 80, 2),  # Small, in a corner.
@@ -90,14 +107,14 @@ def blocks(size, middle, half):
         ((200, 200), (100, 100), 260, 2),  # Larger than the mean face.
     ],
 )
-def test_face_is_looked_at_in_its_own_square(size, middle, half, looks):
+def test_face_is_parsed_in_its_own_square(size, middle, half, parses):
     photo, mask = blocks(size, middle, half)
     seer = Seer()
     parse = tf.function(FaceSearch(seer), autograph=False)
     outputs = parse(tf.constant(photo))
     np.testing.assert_array_equal(outputs["mask"], mask)
-    assert len(seer.sides) == looks
-    if looks == 2:
+    assert len(seer.sides) == parses
+    if parses == 2:
         x, y, side, roll = outputs["square"].numpy()
         assert abs(side - (2 * half + 1)) < 0.05 * half
         assert abs(x - middle[0]) < 0.05 * half + 1
@@ -109,7 +126,7 @@ def test_face_is_looked_at_in_its_own_square(size, middle, half, looks):
     np.testing.assert_allclose(centers, expected, atol=1.0)
 
 
-def test_square_given_is_where_the_first_look_is():
+def test_square_given_is_where_the_face_is_parsed():
     photo, mask = blocks((400, 400), (300, 300), 70)
     seer = Seer()
     outputs = FaceSearch(seer)(tf.constant(photo), square=(300.0, 300.0, 141.0, 0.0))
@@ -120,27 +137,34 @@ def test_square_given_is_where_the_first_look_is():
 @pytest.mark.parametrize(
     ("surest", "square"),
     [
-        (0, (449.5, 299.5, 900, 0)),
-        (1, (224.5, 74.5, 450, 0)),
-        (2, (449.5, 74.5, 450, 0)),
-        (5, (449.5, 299.5, 450, 0)),
-        (9, (674.5, 524.5, 450, 0)),
-        (10, (449.5, 299.5, 225, 0)),
-        (11, (449.5, 299.5, 900, np.radians(-165))),
-        (16, (449.5, 299.5, 900, -np.pi / 2)),
-        (22, (449.5, 299.5, 900, np.radians(15))),
-        (24, (449.5, 299.5, 900, np.pi / 4)),
-        (33, (449.5, 299.5, 900, np.pi)),
+        (None, (449.5, 299.5, 900, 0)),
+        (0, (224.5, 74.5, 450, 0)),
+        (1, (449.5, 74.5, 450, 0)),
+        (4, (449.5, 299.5, 450, 0)),
+        (8, (674.5, 524.5, 450, 0)),
+        (9, (449.5, 299.5, 225, 0)),
+        (10, (449.5, 299.5, 900, np.radians(-165))),
+        (15, (449.5, 299.5, 900, -np.pi / 2)),
+        (21, (449.5, 299.5, 900, np.radians(15))),
+        (32, (449.5, 299.5, 900, np.pi)),
     ],
 )
-def test_first_look_is_where_the_coarse_net_is_surest(surest, square):
-    photo, _ = blocks((600, 900), (450, 300), 80)
-    seer = Seer()
-    seer.surest = surest
-    FaceSearch(seer, looks=0)(tf.constant(photo))
-    assert seer.sides == [square[2]]
-    chosen = most_confident_crop(seer, tf.constant(photo))
-    np.testing.assert_array_equal(chosen, np.float32(square))
+def test_unsure_photo_is_parsed_where_the_coarse_net_is_surest(surest, square):
+    photo, _ = blocks((600, 900), (450, 300), 450)
+    seer = Seer(confidence=0.55, surest=surest)
+    outputs = FaceSearch(seer, cuts=0)(tf.constant(photo))
+    assert seer.sides == ([900] if surest is None else [900, square[2]])
+    assert seer.views == CANDIDATES
+    np.testing.assert_allclose(outputs["square"], np.float32(square))
+
+
+def test_candidates_cost_nothing_where_the_whole_photo_is_sure():
+    # A face that fits, and one that is too small: neither needs candidates.
+    for half, parses in ((150, 1), (60, 2)):
+        photo, _ = blocks((300, 300), (150, 150), half)
+        seer = Seer(confidence=0.91)
+        FaceSearch(seer)(tf.constant(photo))
+        assert (len(seer.sides), seer.views) == (parses, 0)
 
 
 @pytest.mark.parametrize("degrees", [-135, -90, 45, 180])
@@ -159,25 +183,8 @@ def test_face_far_from_upright_is_turned_upright_first(degrees):
     photo[:64] = 255
     photo[80:120, 64:96] = 255  # Left of the middle: the mirror image is another.
     turned = Image.fromarray(photo).rotate(-degrees)
-    square = most_confident_crop(SureOfSky(), tf.constant(np.asarray(turned)))
+    square, _ = best_candidate(SureOfSky(), tf.constant(np.asarray(turned)), 0.0)
     assert np.degrees(square[3]) == pytest.approx(degrees)
-
-
-def test_no_closer_look_is_taken_where_the_first_is_sure():
-    class Counting(Seer):
-        looks = 0
-
-        def coarse_scores(self, images):
-            self.looks += images.shape[0]
-            return super().coarse_scores(images)
-
-    counts = []
-    for surest in (0, 3):
-        seer = Counting()
-        seer.surest = surest
-        most_confident_crop(seer, tf.zeros((100, 100, 3)))
-        counts.append(seer.looks)
-    assert counts == [1, 34]
 
 
 @pytest.mark.parametrize(
@@ -193,40 +200,60 @@ def test_larger_face_is_meant_if_the_coarse_net_is_about_as_sure(
 ):
     class TwoFaces(Seer):
         def coarse_scores(self, images):
-            sureness = np.full(images.shape[0], 0.5, "float32")
-            if len(sureness) > 1:
-                # A closer look, and the one that is turned by 30 degrees.
-                sureness[[3, 22]] = closer, turned
-            # Of nine classes one has this probability, and the others the rest.
-            odds = np.log(8.0 * sureness / (1.0 - sureness))
-            scores = tf.reshape(tf.one_hot(tf.range(64 * 64) % 9, 9), (1, 64, 64, 9))
-            return scores * odds[:, None, None, None]
+            confidence = np.full(CANDIDATES, 0.5)
+            confidence[3], confidence[len(CLOSER) + ROLLS.index(30)] = closer, turned
+            return tf.constant(scores_of(confidence), tf.float32)
 
-    square = most_confident_crop(TwoFaces(), tf.zeros((100, 100, 3)))
+    square, is_better = best_candidate(TwoFaces(), tf.zeros((100, 100, 3)), 0.6)
+    assert bool(is_better)
     assert np.degrees(square[3]) == pytest.approx(degrees)
     assert square[2] == (100.0 if degrees else 50.0)
 
 
-def test_first_look_counts_the_classes_that_are_found():
-    class Blinded(Seer):
-        def coarse_scores(self, images):
-            if images.shape[0] > 1:
-                return super().coarse_scores(images)
-            # The first look is sure of one class, a closer one less sure of eight.
-            return tf.broadcast_to(10.0 * tf.one_hot(1, 9), (1, 64, 64, 9))
-
-    seer = Blinded()
-    seer.surest = 5
-    assert most_confident_crop(seer, tf.zeros((100, 100, 3)))[2] == 50.0
+@pytest.mark.parametrize(("whole", "is_better"), [(0.90, True), (0.91, False)])
+def test_candidate_must_be_clearly_better_than_the_whole_photo(whole, is_better):
+    _, better = best_candidate(Seer(surest=3), tf.zeros((100, 100, 3)), whole)
+    assert bool(better) == is_better
 
 
-def test_looks_end():
+def test_confidence_forgives_what_is_not_there():
+    every = range(9)
+    closed = [c for c in every if c != 7]  # No inner mouth.
+    fringe = [c for c in every if c != 1]  # No left brow.
+    for classes, share in ((every, 1.0), (closed, 1.0), (fringe, 5 / 6)):
+        confidence, found = coarse_confidence(tf.constant(scores_of(0.93, classes)))
+        assert float(confidence[0]) == pytest.approx(0.93, abs=1e-4)
+        assert float(found[0]) == pytest.approx(share)
+    confidence, found = coarse_confidence(tf.constant(scores_of([0.5, 0.9], [0])))
+    assert not np.any(confidence) and not np.any(found)
+
+
+def test_views_show_the_squares_of_the_candidates():
+    # A photo that says where each of its pixels is.
+    height, width = 240, 320
+    rows, columns = np.mgrid[:height, :width].astype("float32")
+    photo = np.stack([columns, rows, np.full_like(rows, 255.0)], axis=-1)
+    views = candidate_views(tf.constant(photo), 64).numpy()
+    squares = candidate_squares((width, height)).numpy()
+    assert views.shape == (CANDIDATES, 64, 64, 3)
+    steps = (np.arange(64) + 0.5) / 64 - 0.5
+    away = np.stack(np.meshgrid(steps, steps), axis=-1)
+    for view, (x, y, side, roll) in zip(views, squares, strict=True):
+        cos, sin = np.cos(roll), np.sin(roll)
+        there = away * side @ np.float32([[cos, sin], [-sin, cos]]) + [x, y]
+        # Away from the photo's border, which fades into black.
+        inside = view[..., 2] > 254.9
+        assert inside.mean() > 0.3
+        np.testing.assert_allclose(view[inside][:, :2], there[inside], atol=0.6)
+
+
+def test_cuts_end():
     photo, _ = blocks((600, 900), (700, 200), 80)
     seer = Seer()
-    FaceSearch(seer, looks=0)(tf.constant(photo))
+    FaceSearch(seer, cuts=0)(tf.constant(photo))
     assert seer.sides == [900]
-    with pytest.raises(ValueError, match="`looks`.*-1"):
-        FaceSearch(seer, looks=-1)
+    with pytest.raises(ValueError, match="`cuts`.*-1"):
+        FaceSearch(seer, cuts=-1)
 
 
 def test_square_of_the_mean_face_is_the_frame():
@@ -261,24 +288,67 @@ def test_rolled_face_is_looked_at_upright(degrees):
     assert 2 * np.sum(guess & label) / (guess.sum() + label.sum()) > 0.75
 
 
-@pytest.mark.parametrize("size", [(70, 91), (91, 70), (64, 64), (40, 9)])
-def test_face_that_fits_is_parsed_as_by_the_model(size):
-    # Its localizer is untrained: it sees the mean face wherever it looks.
+def untrained():
+    # Its localizer sees the mean face wherever it looks.
     model, rng = small_model(), np.random.default_rng(0)
     for net in (model.coarse, *model.part_nets.values()):
         for variable in net.trainable_variables:
             variable.assign_add(rng.normal(0, 0.1, variable.shape))
-    parser = FusedModel(model)
-    photo = rng.integers(0, 256, (*size, 3), "uint8")
-    parse = tf.function(FaceSearch(parser), autograph=False)
+    return FusedModel(model)
+
+
+@pytest.mark.parametrize("size", [(70, 91), (91, 70), (64, 64), (40, 9), (40, 1)])
+def test_photo_that_fits_is_parsed_as_by_the_model_to_the_last_bit(size):
+    parser = untrained()
+    photo = np.random.default_rng(0).integers(0, 256, (*size, 3), "uint8")
+    thresholds = SearchThresholds(confidence=0.0)
+    parse = tf.function(FaceSearch(parser, thresholds), autograph=False)
+    outputs = parse(tf.constant(photo))
+    padded = np.pad(photo, ((0, 0), (0, 2 - min(size[1], 2)), (0, 0)))
+    expected = parser(tf.constant(padded[None]))
+    np.testing.assert_array_equal(outputs["theta"], expected["theta"][0])
+    np.testing.assert_array_equal(outputs["mask"], expected["mask"][0, :, : size[1]])
+    assert outputs["mask"].shape == size
+    np.testing.assert_array_equal(outputs["square"], whole_square(size[::-1]))
+
+
+@pytest.mark.parametrize("size", [(70, 91), (64, 64)])
+def test_whole_photo_cut_out_is_the_photo(size):
+    parser = untrained()
+    photo = np.random.default_rng(0).integers(0, 256, (*size, 3), "uint8")
     square = whole_square(size[::-1])
-    outputs = parse(tf.constant(photo), square)
+    outputs = FaceSearch(parser)(tf.constant(photo), square)
     expected = parser(tf.constant(photo[None]))
     np.testing.assert_allclose(outputs["theta"], expected["theta"][0], atol=1e-4)
     np.testing.assert_array_equal(outputs["mask"], expected["mask"][0])
     assert len(np.unique(outputs["mask"])) > 2
-    assert outputs["mask"].shape == size
-    np.testing.assert_array_equal(outputs["square"], square)
-    # With its own coarse net the fused model chooses as the model does.
-    squares = [most_confident_crop(m, tf.constant(photo)) for m in (model, parser)]
-    np.testing.assert_array_equal(*squares)
+
+
+def test_thresholds_say_what_fits():
+    thresholds = SearchThresholds(0.9, smallest=0.8, largest=1.2, shift=0.1, roll=10.0)
+    whole = np.float32([50, 50, 100, 0])
+    faces = {
+        (50, 50, 100, 0): True,
+        (50, 50, 81, 0): True,
+        (50, 50, 79, 0): False,
+        (50, 50, 119, 0): True,
+        (50, 50, 121, 0): False,
+        (59, 50, 100, 0): True,
+        (50, 39, 100, 0): False,
+        (50, 50, 100, np.radians(-9)): True,
+        (50, 50, 100, np.radians(11)): False,
+    }
+    outcome = fits(np.float32(list(faces)), whole, thresholds)
+    assert outcome.numpy().tolist() == list(faces.values())
+    with pytest.raises(ValueError, match="`confidence`.*1.1"):
+        SearchThresholds(confidence=1.1)
+
+
+def test_model_keeps_its_thresholds(tmp_path):
+    model = small_model(search_thresholds={"confidence": 0.8, "roll": 12.0})
+    shake(model)
+    model.save(tmp_path / "model.keras")
+    loaded = tf.keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.search_thresholds == SearchThresholds(confidence=0.8, roll=12.0)
+    assert FaceSearch(FusedModel(loaded)).thresholds.confidence == 0.8
+    assert small_model().search_thresholds == SearchThresholds()

@@ -9,9 +9,10 @@ import tensorflow as tf
 from PIL import Image
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS
+from stn_icnn_tf.photos import read_photo
 from tests.helpers import decode_picture, encode_picture, photos
 from trainers import request
-from trainers.common.photos import encoded_photo, read_photo
+from trainers.common.photos import encoded_photo
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from PIL import Image
 from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.export.saved_model import export_saved_model
 from stn_icnn_tf.models.pipeline import Pipeline
+from stn_icnn_tf.models.search_thresholds import SearchThresholds
 from stn_icnn_tf.pretrained import load_model
 from tests.helpers import photos, script, shake, small_model
 from trainers import evaluate
@@ -75,7 +76,9 @@ def test_predict_script_goes_on_past_a_bad_file_and_exits_1(run_folder, tmp_path
     result = script(
         "trainers.predict",
         f"--model={run_folder}",
-        f"--input={folder}",
+        folder / "z_last.png",
+        f"--input={folder / 'turned.jpg'}",
+        f"--input={folder / 'broken.jpg'}",
         f"--output={output}",
     )
     assert result.returncode == 1
@@ -115,6 +118,8 @@ def test_train_all_stages_then_evaluate(tmp_path):
     lines = (run / "history.jsonl").read_text().splitlines()
     stages = [json.loads(line)["stage"] for line in lines]
     assert stages == ["coarse", "localization", "parts", "end_to_end"]
+    # The search for the face was measured on the validation photos.
+    assert load_model(run).search_thresholds != SearchThresholds()
     result = script("trainers.evaluate", f"--model={run}", *data)
     assert result.returncode == 0, result.stderr
     for column in ("eyes", "brows", "inner_mouth", "overall_strict", "coarse"):
@@ -152,6 +157,7 @@ def test_evaluating_labels_against_themselves_scores_one():
     [
         (["trainers.export", "--model=nowhere", "--output=x"], "nowhere"),
         (["trainers.predict", "--model=m", "--input=none", "--output=x"], "none"),
+        (["trainers.predict"], "Name a photo"),
         (["trainers.train", "--run_dir=x", "--dataset=mnist"], "mnist"),
         (["trainers.train", "--run_dir=x", "--set=a=b"], "STAGE.FIELD"),
     ],

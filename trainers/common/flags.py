@@ -21,7 +21,7 @@ def define_model_flag() -> None:
     define_path("model", None, "Run folder, .keras file, or shipped model.")
 
 
-def define_dataset_flags(default: str = "helen") -> None:
+def define_dataset_flags(default: str | None = "helen") -> None:
     """Defines the flags that name a data set."""
     flags.DEFINE_string(
         "dataset",

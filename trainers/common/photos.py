@@ -1,13 +1,11 @@
-"""Photos in, masks out: the files of `trainers.predict` and `trainers.request`."""
+"""Which photos the scripts read, and under which names they write."""
 
 import io
 import pathlib
 
-import numpy as np
 from PIL import ExifTags, Image
 
 from stn_icnn_tf.photos import read_photo
-from stn_icnn_tf.visualize import overlay, palette_image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
@@ -70,23 +68,3 @@ def encoded_photo(path: pathlib.Path) -> bytes:
     content = io.BytesIO()
     Image.fromarray(read_photo(path)).save(content, "PNG")
     return content.getvalue()
-
-
-def save_parsed(
-    photo: np.ndarray, mask: np.ndarray, output: pathlib.Path, stem: str
-) -> None:
-    """Writes `STEM_mask.png`, with a palette, and `STEM_overlay.png`.
-
-    Args:
-        photo: uint8 `(height, width, 3)`.
-        mask: uint8 `(height, width)`, class ids.
-        output: folder that exists.
-        stem: beginning of the names.
-
-    Raises:
-        OSError: if a file cannot be written.
-        ValueError: if the sizes differ.
-    """
-    tinted = overlay(photo, mask)
-    palette_image(mask).save(output / f"{stem}_mask.png")
-    Image.fromarray(tinted).save(output / f"{stem}_overlay.png")

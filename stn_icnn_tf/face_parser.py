@@ -1,0 +1,234 @@
+"""The model for users: photos of any kind in, parsed faces out."""
+
+import contextlib
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from stn_icnn_tf.inference.face_search import FaceSearch, framed_spec
+from stn_icnn_tf.inference.fused import FusedModel
+from stn_icnn_tf.inference.squares import two_pixels_at_least
+from stn_icnn_tf.models.stn_icnn import StnIcnn
+from stn_icnn_tf.parsed_face import ParsedFace
+from stn_icnn_tf.photos import photo_array
+from stn_icnn_tf.pretrained import load_model
+
+# Photos of one size that are parsed at once, at most, and their pixels, which take
+# some 30 bytes each on the way.
+_MOST_PHOTOS, _MOST_PIXELS = 8, 2**23
+
+_PHOTO = tf.TensorSpec((None, None, 3), tf.uint8)
+_PHOTOS = tf.TensorSpec((None, None, None, 3), tf.uint8)
+_SQUARE = tf.TensorSpec((4,), tf.float32)
+
+# Finds the squares of the faces of a photo, see `FaceDetector`.
+Detector = Callable[[np.ndarray], list[np.ndarray]]
+
+
+class FaceParser:
+    """Parses faces: a photo in, its mask out.
+
+    It is compiled when it is first called; later calls take no longer than the
+    networks do, whatever the sizes of the photos.
+
+    Args:
+        model: a shipped model, a run folder, a `.keras` file, or a `StnIcnn`.
+        find_faces: whether a face that is small, off the middle or rolled is searched
+            for, see `FaceSearch`. Photos that the model was made for are parsed as
+            they are, in the same time. False: all are.
+        detect_faces: whether to parse every face of a photo, as MTCNN finds them; it
+            needs the extra `detect`. Or what finds them: takes a photo, gives their
+            squares, see `squares`, the largest first.
+        precision: `"float32"` or `"bfloat16"`, of the networks.
+        device: where it runs, such as `"GPU:0"` or `"CPU"`; None: TensorFlow chooses.
+
+    Attributes:
+        model: the fused model.
+        class_set: of the masks.
+
+    Example:
+
+    >>> parser = FaceParser("helen")
+    >>> face = parser("me.jpg")
+    >>> face.mask.shape
+    (512, 512)
+    >>> face.crop("mouth").save("mouth.png")
+
+    Raises:
+        ValueError: if an argument is not one of the above.
+        ImportError: if `detect_faces` needs a package that is not installed.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike | StnIcnn = "helen",
+        find_faces: bool = True,
+        detect_faces: bool | Detector = False,
+        precision: str = "float32",
+        device: str | None = None,
+    ) -> None:
+        self._device = _known_device(device)
+        if not isinstance(model, StnIcnn):
+            model = load_model(model)
+        with self._on_device():
+            self.model = FusedModel(model, precision)
+        self.find_faces = find_faces
+        self.class_set = model.class_set
+        self._detector = detect_faces if callable(detect_faces) else None
+        if detect_faces is True:
+            from stn_icnn_tf.inference.detection import FaceDetector
+
+            self._detector = FaceDetector(model.mean_crop)
+        self._search = search = FaceSearch(self.model)
+        self._parse_framed = _compiled(search.parse_framed, _PHOTOS)
+        self._parse_square = _compiled(search.parse_square, _PHOTO, _SQUARE)
+        self._find = _compiled(search.find, _PHOTO, framed_spec(len(model.mean_crop)))
+        self._probabilities = _compiled(self._framed_probabilities, _PHOTO)
+        self._square_probabilities = _compiled(self._cut_probabilities, _PHOTO, _SQUARE)
+
+    def __call__(self, photos: Any) -> ParsedFace | list[ParsedFace]:
+        """Parses a photo, or several.
+
+        Args:
+            photos: a path; the content of a file, bytes; a Pillow image; an array,
+                uint8 or float of 0..255 or 0..1, `(height, width, 3)`, grey, or with
+                alpha. Files are turned upright as their EXIF data say. Or a list of
+                these, or an array of four axes. Those of one size go through the
+                networks together.
+
+        Returns:
+            one `ParsedFace`, or a list of them in the order of the photos.
+
+        Raises:
+            OSError: if a file cannot be read as a picture; see also
+                `photos.READ_ERRORS`.
+            ValueError: if an array is no photo; it says why.
+        """
+        if isinstance(photos, (list, tuple)) or getattr(photos, "ndim", 0) == 4:
+            arrays = [photo_array(photo) for photo in photos]
+            names = [_name(photo, f"face_{i}") for i, photo in enumerate(photos)]
+            return self._parse(arrays, names)
+        return self._parse([photo_array(photos)], [_name(photos, "face")])[0]
+
+    def _parse(self, photos: list[np.ndarray], names: list[str]) -> list[ParsedFace]:
+        with self._on_device():
+            if self._detector is not None:
+                return [
+                    self._parse_every_face(photo, name)
+                    for photo, name in zip(photos, names, strict=True)
+                ]
+            faces: list[ParsedFace] = [None] * len(photos)
+            for batch in _batches([photo.shape for photo in photos]):
+                framed = self._parse_framed(np.stack([photos[i] for i in batch]))
+                for place, i in enumerate(batch):
+                    one = {name: value[place] for name, value in framed.items()}
+                    faces[i] = self._finish(photos[i], names[i], one)
+            return faces
+
+    def _finish(self, photo: np.ndarray, name: str, framed: dict) -> ParsedFace:
+        """Searches for the face of a photo that was parsed as it is, if need be."""
+        if self.find_faces and not framed["fits"]:
+            found = self._find(tf.constant(photo), framed)
+            if np.any(found["square"] != framed["square"]):
+                return self._face_in_square(photo, name, found)
+        return ParsedFace(
+            photo,
+            framed["mask"].numpy(),
+            lambda: self._call(self._probabilities, photo),
+            framed["theta"].numpy(),
+            name,
+            class_set=self.class_set,
+        )
+
+    def _face_in_square(self, photo: np.ndarray, name: str, found: dict) -> ParsedFace:
+        return ParsedFace(
+            photo,
+            found["mask"].numpy(),
+            lambda: self._call(self._square_probabilities, photo, found["square"]),
+            found["theta"].numpy(),
+            name,
+            class_set=self.class_set,
+        )
+
+    def _parse_every_face(self, photo: np.ndarray, name: str) -> ParsedFace:
+        """Parses every face that is detected; the larger ones are in front."""
+        squares = self._detector(photo)
+        faces = [
+            self._face_in_square(
+                photo, f"{name}_{i}", self._parse_square(photo, np.float32(square))
+            )
+            for i, square in enumerate(squares)
+        ]
+        mask = np.zeros(photo.shape[:2], "uint8")
+        for face in faces:
+            mask = np.where(mask > 0, mask, face.mask)
+
+        def probabilities() -> np.ndarray:
+            together = np.zeros((*mask.shape, self.class_set.num_classes), "float32")
+            together[..., 0] = 1.0
+            taken = np.zeros(mask.shape, bool)
+            for face in faces:
+                wins = (face.mask > 0) & ~taken
+                together[wins] = face.probabilities()[wins]
+                taken |= wins
+            return together
+
+        return ParsedFace(photo, mask, probabilities, None, name, faces, self.class_set)
+
+    def _framed_probabilities(self, photo: tf.Tensor) -> tf.Tensor:
+        height, width = tf.unstack(tf.shape(photo)[:2])
+        photos = two_pixels_at_least(photo[None])
+        size = tuple(tf.unstack(tf.shape(photos)[1:3]))
+        pasted = self.model.paste_probabilities(self.model.parse_parts(photos), size)
+        return pasted[0, :height, :width]
+
+    def _cut_probabilities(self, photo: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
+        cut = self._search.cut(photo, square)
+        back = cut.to_photo(self._framed_probabilities(cut.pixels(photo)))
+        outside = tf.reduce_sum(back, axis=-1, keepdims=True) < 0.5
+        background = tf.one_hot(0, self.class_set.num_classes)
+        return tf.where(outside, background, back)
+
+    def _call(self, function: Callable, *arguments: Any) -> np.ndarray:
+        with self._on_device():
+            return function(*arguments).numpy()
+
+    def _on_device(self) -> contextlib.AbstractContextManager:
+        return tf.device(self._device) if self._device else contextlib.nullcontext()
+
+
+def _compiled(function: Callable, *signature: Any) -> Callable:
+    return tf.function(function, input_signature=signature, autograph=False)
+
+
+def _known_device(device: str | None) -> str | None:
+    if device is None:
+        return None
+    names = (known.name for known in tf.config.list_logical_devices())
+    known = [name.removeprefix("/device:") for name in names]
+    name = device.lstrip("/").removeprefix("device:").upper()
+    if name not in known and f"{name}:0" not in known:
+        raise ValueError(
+            f"Argument `device` must be one of {known}. Received: device={device}"
+        )
+    return name
+
+
+def _name(photo: Any, otherwise: str) -> str:
+    is_path = isinstance(photo, (str, os.PathLike))
+    return pathlib.Path(photo).stem if is_path else otherwise
+
+
+def _batches(shapes: list[tuple[int, ...]]) -> Iterator[list[int]]:
+    """Groups photos of one size: yields their indices, a batch's at a time."""
+    by_shape: dict[tuple, list[int]] = {}
+    for index, shape in enumerate(shapes):
+        by_shape.setdefault(shape, []).append(index)
+    for (height, width, _), indices in by_shape.items():
+        most = max(min(_MOST_PHOTOS, _MOST_PIXELS // (height * width)), 1)
+        for start in range(0, len(indices), most):
+            yield indices[start : start + most]

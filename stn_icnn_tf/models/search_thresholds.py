@@ -1,0 +1,40 @@
+"""How well a photo must be framed for a model to parse it as it is."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchThresholds:
+    """From which photos on the face is searched for, see `FaceSearch`.
+
+    `calibrate_search` measures them on the photos that chose a model's epochs. The
+    defaults are wide enough for models that were trained on faces of any framing.
+
+    Attributes:
+        confidence: least confidence of the coarse net in a photo, 0..1.
+        found: least share of the parts that it finds, 0..1.
+        smallest: least side of the square around the face in which the mean face
+            lies as it does in its frame, as a part of the photo's longer side.
+        largest: largest side of it; above 1, where it reaches out of the photo.
+        shift: how far its middle may lie from the photo's, as a part of the same.
+        roll: by how many degrees it may be rolled, either way.
+
+    Raises:
+        ValueError: if a number is out of its range.
+    """
+
+    confidence: float = 0.9
+    found: float = 0.8
+    smallest: float = 0.71
+    largest: float = 1.4
+    shift: float = 0.2
+    roll: float = 15.0
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            highest = {"confidence": 1.0, "found": 1.0, "roll": 180.0}.get(name, 100.0)
+            if not 0 <= value <= highest:
+                raise ValueError(
+                    f"Argument `{name}` must be in 0..{highest:g}. "
+                    f"Received: {name}={value}"
+                )
