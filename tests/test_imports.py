@@ -10,7 +10,7 @@ PACKAGES = ("stn_icnn_tf", "tfds_builders", "trainers", "serving", "benchmarks")
 
 # From below to above: each imports what stands below it, and its own kind.
 RANKS = (
-    ("class_sets", "files", "extras", "photos", "client"),
+    ("class_sets", "files", "extras", "photos", "shipped", "client"),
     ("geometry",),
     ("visualize", "parsed_face", "layers", "losses", "metrics", "data"),
     ("models",),
