@@ -103,6 +103,12 @@ def call_script(module, *arguments):
         module.main([module.__name__])
 
 
+def model_flags(**kwargs):
+    """The flags of `trainers.train` that give a small model."""
+    values = {k: str(v).strip("()") for k, v in {**SMALL, **kwargs}.items()}
+    return [f"--set_model={k}={v.replace(' ', '')}" for k, v in values.items()]
+
+
 def zip_folder(folder, archive, top=""):
     with zipfile.ZipFile(archive, "w") as file:
         for path in sorted(folder.rglob("*")):

@@ -2,6 +2,7 @@ import dataclasses
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,10 +11,11 @@ from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.data.preprocess import training_batches
 from stn_icnn_tf.layers.icnn import InterlinkedCNN
 from stn_icnn_tf.layers.localization import MEAN_CROP, LocalizationNetwork
+from stn_icnn_tf.metrics import confusion_matrix, scores
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from tests.helpers import SMALL, faces, framing_of, photos, shake, small_model
 from trainers.configs.stages import Stage
-from trainers.training.objectives import stage_losses
+from trainers.training.objectives import stage_counts, stage_losses
 from trainers.training.optimizer import FusedAdam
 
 # === The networks ===
@@ -214,12 +216,17 @@ def test_jitter_moves_what_the_part_nets_see_and_not_what_the_localizer_learns()
         assert np.all(np.abs(one["part_loss"] - two["part_loss"]) > 1e-4)
 
 
-def test_one_batch_overfits():
+def learn_by_heart(steps=200):
+    """Trains a small model on two faces.
+
+    Gives how far window centres are off, before and after, and then the scores of the
+    coarse net and of the pasted mask.
+    """
     sizes = {"coarse_size": 64, "patch_size": 25, "canvas_size": 96}
     model = small_model(**sizes, coarse_filters=(8, 8))
     batch = next(iter(training_batches(faces(2), framing_of(model), None, 2, 0, 0)))
     stage = dataclasses.replace(JOINT, theta_weight=30.0, coarse_weight=3.0)
-    optimizer = FusedAdam(5e-3)
+    optimizer = FusedAdam(keras.optimizers.schedules.CosineDecay(3e-3, steps))
     optimizer.build(model.trainable_variables)
 
     @tf.function(autograph=False)
@@ -227,18 +234,30 @@ def test_one_batch_overfits():
         with tf.GradientTape() as tape:
             losses = stage_losses(model, stage, batch, tf.stack([0, index]))
             loss = tf.reduce_sum(losses["loss"])
-        variables = model.trainable_variables
-        variables = [v.value for v in variables]
+        variables = [v.value for v in model.trainable_variables]
         optimizer.apply(tape.gradient(loss, variables))
-        return losses
 
-    first = step(tf.constant(0))
-    for index in range(200):
-        last = step(tf.constant(index))
-    # The Dice term in it stays near 1 for as long as all is called background.
-    assert np.mean(last["coarse_loss"]) < 0.4 * np.mean(first["coarse_loss"])
-    assert np.mean(last["part_loss"]) < 0.4 * np.mean(first["part_loss"])
-    assert np.mean(last["theta_loss"]) < 0.5 * np.mean(first["theta_loss"])
+    before = stage_counts(model, stage, batch)
+    for index in range(steps):
+        step(tf.constant(index))
+    after = stage_counts(model, stage, batch)
+    distances = [float(c["distance"] / c["centers"]) for c in (before, after)]
+    found = tf.argmax(model.coarse_scores(batch["coarse_image"]), axis=-1)
+    coarse = scores(confusion_matrix(batch["coarse_mask"], found))
+    return distances, coarse, scores(after["matrix"])
+
+
+def test_one_batch_overfits():
+    (before, after), coarse, pasted = learn_by_heart()
+    # Scores, not losses: where training wanders depends on the last digits, so on the
+    # processor, and a window beside the face has a small loss. The bounds stand midway
+    # between what was learned (five seeds over AMX, AVX512, AVX2 and no oneDNN, in 150
+    # or 200 steps: distance at most 0.42 of the start, F1 at least 0.67 and 0.49) and
+    # what a cut gradient left (distance 1.0, F1 0.0 and at most 0.19).
+    assert after < 0.7 * before
+    assert coarse["overall_strict"] > 0.33
+    for part in ("brows", "eyes", "nose", "mouth"):
+        assert pasted[part] > 0.35, part
 
 
 # === Saving ===

@@ -79,6 +79,7 @@ def run_quietly(monkeypatch):
         (["-m", "--verbosity=1"], None, ("0", False), logging.INFO),
         (["-m", "--verbosity=1"], "2", ("2", True), logging.INFO),
         (["-m", "--verbosity=-1"], None, ("1", True), logging.INFO),
+        (["bin/face-parse", "me.jpg"], None, ("2", True), logging.WARNING),
         # No script of ours: nothing but the level.
         (["notebook", "--verbosity=1"], None, ("2", False), logging.WARNING),
     ],

@@ -1,6 +1,4 @@
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -8,7 +6,7 @@ import pytest
 from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.data.augment import AUGMENTATIONS
 from stn_icnn_tf.pretrained import load_model
-from tests.helpers import SMALL, shake, small_model
+from tests.helpers import model_flags, script, shake, small_model
 from trainers import train
 from trainers.configs.overrides import model_arguments
 from trainers.configs.schedules import PART_JITTER, SCHEDULES, get_schedule
@@ -138,19 +136,15 @@ def test_hybrid_run_starts_from_another_runs_model(tmp_path):
     shake(start)
     (tmp_path / "helen").mkdir()
     start.save(tmp_path / "helen" / "model.keras")
-    sizes = {**SMALL, "patch_size": 21}
-    values = {k: str(v).strip("()").replace(" ", "") for k, v in sizes.items()}
-    result = subprocess.run(
-        [
-            *(sys.executable, "-m", "trainers.train"),
-            *("--dataset=synthetic_faces/tiny", f"--data_dir={tmp_path / 'data'}"),
-            f"--run_dir={tmp_path / 'run'}",
-            f"--init_from={tmp_path / 'helen'}",
-            *("--schedule=hybrid", "--set=all.epochs=0"),
-            *(f"--set_model={name}={value}" for name, value in values.items()),
-        ],
-        capture_output=True,
-        text=True,
+    result = script(
+        "trainers.train",
+        "--dataset=synthetic_faces/tiny",
+        f"--data_dir={tmp_path / 'data'}",
+        f"--run_dir={tmp_path / 'run'}",
+        f"--init_from={tmp_path / 'helen'}",
+        "--schedule=hybrid",
+        "--set=all.epochs=0",
+        *model_flags(patch_size=21),
     )
     assert result.returncode == 0, result.stderr
     assert "patch_size=17 for 21" in result.stderr

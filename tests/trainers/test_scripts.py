@@ -1,6 +1,7 @@
 """Every script through its command line, on one small run."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ from stn_icnn_tf.export.saved_model import export_saved_model
 from stn_icnn_tf.models.pipeline import Pipeline
 from stn_icnn_tf.models.search_thresholds import SearchThresholds
 from stn_icnn_tf.pretrained import load_model
-from tests.helpers import photos, script, shake, small_model
+from tests.helpers import model_flags, photos, script, shake, small_model
 from trainers import evaluate
 from trainers.common.photos import output_stems
 
@@ -60,7 +61,9 @@ def test_export_script_writes_the_next_version(run_folder, tmp_path):
         "--next_version",
     )
     assert result.returncode == 0, result.stderr
-    assert (tmp_path / "out" / "4" / "saved_model.pb").is_file()
+    written = tmp_path / "out" / "4" / "saved_model.pb"
+    assert written.is_file()
+    assert (result.stdout, result.stderr) == (f"Written: {written}\n", "")
 
 
 def test_predict_script_goes_on_past_a_bad_file_and_exits_1(run_folder, tmp_path):
@@ -112,8 +115,12 @@ def test_train_all_stages_then_evaluate(tmp_path):
         f"--run_dir={run}",
         "--schedule=demo",
         "--set=all.epochs=1",
+        *model_flags(),
     )
     assert trained.returncode == 0, trained.stderr
+    # Bars, and nothing of the libraries.
+    lines = re.split(r"[\r\n]+", trained.stderr)
+    assert all("photos" in line or "examples" in line for line in lines if line)
     assert "photos/s" in trained.stderr
     lines = (run / "history.jsonl").read_text().splitlines()
     stages = [json.loads(line)["stage"] for line in lines]

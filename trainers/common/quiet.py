@@ -7,6 +7,7 @@ Where TF_CPP_MIN_LOG_LEVEL is set, it says what TensorFlow's C++ code logs.
 
 import contextlib
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -75,8 +76,8 @@ def filter_stderr(pattern: str) -> Callable[[], None]:
 
 def quiet_libraries() -> None:
     """Silences the libraries; C++ code only before TensorFlow is loaded."""
-    # Of `python -m trainers.NAME`, while it imports this package.
-    is_script = sys.argv[:1] == ["-m"]
+    # Of `python -m trainers.NAME`, while it imports this package; or the command.
+    is_script = pathlib.Path(*sys.argv[:1]).name in ("-m", "face-parse")
     verbosity = given_verbosity(sys.argv) if is_script else None
     if verbosity is None:
         # Else absl takes it to be 0, and shows what every library does.
