@@ -37,7 +37,7 @@ demo: venv  ## Parse a photo, then train a small model on drawn faces.
 TRAIN = $(BIN)/python -m trainers.train --precision=mixed_bfloat16 \
 	--manual_dir='$(DOWNLOADS)'
 
-celebamask_hq: venv  ## Train, score and store it (DOWNLOADS=folder of the data).
+celebamask_hq: venv  ## Train, score and release it (DOWNLOADS=folder of the data).
 	$(TRAIN) --dataset=celeb_a_mask_hq --preset=celebamask_hq \
 		--schedule=celebamask_hq_cpu --run_dir=runs/celebamask_hq
 	$(BIN)/python -m trainers.evaluate --model=runs/celebamask_hq \

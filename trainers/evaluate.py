@@ -61,7 +61,7 @@ def define_flags() -> None:
     )
     define_path("json", None, "File for the scores; default: in the run.")
     define_paths(
-        "table", None, "File of scores to set beside the published; repeat for more."
+        "table", None, "File of scores to set beside the reference; repeat for more."
     )
     flags.DEFINE_enum("format", "markdown", FORMATS, "With --table: its form.")
     define_path("output", None, "With --table: a file for it.")

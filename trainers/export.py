@@ -59,7 +59,7 @@ def define_flags() -> None:
 
 # The flags that each format alone, or with another, takes notice of.
 _FLAGS_OF = {
-    "saved_model": ("version", "next_version", "any_framing"),
+    "saved_model": ("version", "next_version", "find_faces"),
     "litert": ("size", "calibration"),
     "onnx": ("size",),
 }

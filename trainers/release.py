@@ -1,6 +1,6 @@
-"""Stores the model of a run in half the space: what is shipped, or sent by mail.
+"""Writes the model of a run in half the space: what is shipped, or sent by mail.
 
-Of several runs that started from the same model it stores the mean of their weights;
+Of several runs that started from the same model it writes the mean of their weights;
 with --dataset it measures from which photos on the face is searched for.
 
   python -m trainers.release --model=runs/helen --output=helen.keras

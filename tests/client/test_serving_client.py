@@ -178,3 +178,25 @@ def test_grpc_names_the_missing_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
     with pytest.raises(ImportError, match="extra `serving`"):
         ServingClient("localhost:8500")
+
+
+def test_a_client_waits_for_no_tensorflow():
+    code = (
+        "import sys, stn_icnn_tf.client.serving_client, trainers.request; "
+        "print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_whoever_has_keras_has_the_layers():
+    code = (
+        "import keras, stn_icnn_tf; "
+        "print(keras.saving.get_registered_object('stn_icnn_tf>StnIcnn').__name__)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert result.stdout.strip() == "StnIcnn", result.stderr

@@ -236,6 +236,7 @@ def test_evaluate_names_the_cropper_and_keeps_the_defaults_file(
         subgroups=False,
     )
     monkeypatch.setattr(evaluate, "FLAGS", namespace)
+    monkeypatch.setattr(evaluate, "refuse_flags", lambda *given: None)
     evaluate.main(["evaluate"])
     assert f"Cropper: {cropper}\nthe table\n" in capsys.readouterr().out
     suffix = "" if cropper == "learned" else f"_{cropper}"

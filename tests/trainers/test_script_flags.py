@@ -82,7 +82,7 @@ def test_scores_go_into_a_folder_that_is_made(tmp_path, monkeypatch):
     [
         (["--format=litert", "--version=3"], "--version: not with --format=litert"),
         (["--format=onnx", "--next_version"], "--next_version: not with"),
-        (["--format=onnx", "--any_framing"], "--any_framing: not with"),
+        (["--format=onnx", "--find_faces"], "--find_faces: not with"),
         (["--format=onnx", "--calibration=a"], "--calibration: not with"),
         (["--size=64x64"], "--size: not with --format=saved_model"),
         (["--calibration=a", "--size=1x1"], "--size and --calibration: not with"),

@@ -64,8 +64,7 @@ def refuse_flags(names: tuple[str, ...], reason: str) -> None:
     Raises:
         ValueError: if one was given.
     """
-    known = flags.FLAGS
-    given = [f"--{n}" for n in names if n in known and known[n].present]
+    given = [f"--{name}" for name in names if flags.FLAGS[name].present]
     if given:
         raise ValueError(f"{' and '.join(given)}: {reason}")
 

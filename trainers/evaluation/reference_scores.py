@@ -1,4 +1,4 @@
-"""Published scores: tables 2 to 4 of the paper, and what others reached. Data only.
+"""Reference scores: tables 2 to 4 of the paper, and what others reached. Data only.
 
 Cells are F1 scores as they were printed: `-` is not known, and `?` marks a number
 that could not be verified.

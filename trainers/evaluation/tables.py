@@ -1,4 +1,4 @@
-"""Tables of scores: of one evaluation, and tables 2 to 4 with the published rows."""
+"""Tables of scores: of one evaluation, and tables 2 to 4 with reference scores."""
 
 import json
 import pathlib
@@ -86,7 +86,7 @@ def read_evaluation(path: str) -> tuple[str, Row]:
 
 
 def score_tables(paths: list[str], style: str = "markdown") -> str:
-    """Sets evaluations beside the published rows of the same data set.
+    """Sets evaluations beside the reference scores of the same data set.
 
     Args:
         paths: JSON files that `trainers.evaluate` wrote.
@@ -159,7 +159,7 @@ def _markdown(table: Table, ours: list[Row]) -> str:
 def _latex(table: Table, ours: list[Row]) -> str:
     lines, notes = _lines(table, ours, escape_latex)
     head, *body = (" & ".join(line) + r" \\" for line in lines)
-    published, own = body[: len(table.rows)], body[len(table.rows) :]
+    reference, own = body[: len(table.rows)], body[len(table.rows) :]
     title = f"Paper's table {table.number}: {table.title}" if table.number else ""
     return "\n".join(
         [
@@ -169,8 +169,8 @@ def _latex(table: Table, ours: list[Row]) -> str:
             r"\hline",
             head,
             r"\hline",
-            *published,
-            *([r"\hline"] if published else []),
+            *reference,
+            *([r"\hline"] if reference else []),
             *own,
             r"\hline",
             r"\end{tabular}",
