@@ -28,7 +28,7 @@ from trainers.common.flags import (
     refuse_arguments,
     usage_errors,
 )
-from trainers.common.timing import machine, time_in_turn
+from trainers.common.timing import compiled_masks, machine, time_in_turn
 
 FLAGS = flags.FLAGS
 
@@ -186,11 +186,7 @@ def main(argv: list[str]) -> None:
             for name in FLAGS.form
         }
 
-    call = tf.function(
-        lambda photo: model(photo)["mask"],
-        input_signature=[tf.TensorSpec((1, *size, 3), tf.uint8)],
-        autograph=False,
-    )
+    call = compiled_masks(model, (1, *size, 3))
     # TensorFlow's threads are those of the process: as many as there are cores.
     parsers = {"keras": {machine()["cores"]: lambda photo: call(photo).numpy()}}
     for name, file in files.items():

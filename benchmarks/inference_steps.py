@@ -6,7 +6,6 @@ python -m benchmarks.inference_steps --model=runs/helen --output=steps.json
 import functools
 import pathlib
 
-import tensorflow as tf
 from absl import app, flags
 
 from stn_icnn_tf.inference.folded import FoldedIcnn
@@ -17,7 +16,12 @@ from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
 from trainers.common.charts import save_record
 from trainers.common.flags import define_model_flag, refuse_arguments, usage_errors
-from trainers.common.timing import machine, random_photos, time_in_turn
+from trainers.common.timing import (
+    compiled_masks,
+    machine,
+    random_photos,
+    time_in_turn,
+)
 
 FLAGS = flags.FLAGS
 
@@ -68,14 +72,7 @@ def main(argv: list[str]) -> None:
     refuse_arguments(argv)
     with usage_errors():
         steps = make_steps(load_model(FLAGS.model))
-    functions = {
-        name: tf.function(
-            lambda photos, parser=parser: parser(photos)["mask"],
-            input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)],
-            autograph=False,
-        )
-        for name, parser in steps.items()
-    }
+    functions = {name: compiled_masks(parser) for name, parser in steps.items()}
     record: dict = {"machine": machine(), "model": FLAGS.model, "batches": {}}
     for batch in FLAGS.batch:
         photos = random_photos(batch, FLAGS.size)

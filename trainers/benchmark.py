@@ -6,7 +6,6 @@ python -m trainers.benchmark --model=runs/helen --output=benchmark
 import json
 
 import numpy as np
-import tensorflow as tf
 from absl import app, flags
 
 from stn_icnn_tf.inference.fused import PRECISIONS, FusedModel
@@ -18,6 +17,7 @@ from trainers.common.flags import define_model_flag, refuse_arguments, usage_err
 from trainers.common.paths import define_path, output_folder
 from trainers.common.timing import (
     Timing,
+    compiled_masks,
     machine,
     matrix_product,
     random_photos,
@@ -88,17 +88,8 @@ def time_forms(
     parsers = {"keras": model, **{p: FusedModel(model, p) for p in PRECISIONS}}
     functions = {}
     for name, parser in parsers.items():
-        function = tf.function(
-            lambda photos, parser=parser: parser(photos)["mask"],
-            jit_compile=jit_compile,
-            autograph=False,
-            # XLA wants to know every size.
-            input_signature=[
-                tf.TensorSpec(
-                    photos.shape if jit_compile else (None, None, None, 3), tf.uint8
-                )
-            ],
-        )
+        shape = photos.shape if jit_compile else (None, None, None, 3)
+        function = compiled_masks(parser, shape, jit_compile)
         functions[name] = lambda function=function: function(photos)
     for precision in PRECISIONS:
         functions[f"ceiling {precision}"] = matrix_product(precision, CEILING_SIDE)

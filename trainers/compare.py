@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from stn_icnn_tf.inference.fused import FusedModel
+from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
 from stn_icnn_tf.visualize import contact_sheet, overlay
@@ -39,18 +39,13 @@ def compare(model: StnIcnn, dataset: tf.data.Dataset) -> list[np.ndarray]:
     Returns:
         pictures, uint8 `(height, width, 3)`, two a photo.
     """
-    fused = FusedModel(model)
-    parse = tf.function(
-        lambda photo: fused(photo[None])["mask"][0],
-        input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],
-        autograph=False,
-    )
-    class_set, pictures = model.class_set, []
+    parse = FaceParser(model, find_faces=False)
+    pictures = []
     for example in decoded_photos(dataset):
         photo = example["image"].numpy()
         label = example["segmentation_mask"].numpy()[..., 0]
-        for mask in (label, parse(photo).numpy()):
-            pictures.append(overlay(photo, mask, class_set=class_set))
+        for mask in (label, parse(photo).mask):
+            pictures.append(overlay(photo, mask, class_set=model.class_set))
     return pictures
 
 

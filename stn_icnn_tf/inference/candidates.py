@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
-from stn_icnn_tf.inference.squares import rotation, whole_square
+from stn_icnn_tf.inference.squares import rotation, whole_square, width_and_height
 from stn_icnn_tf.models.pipeline import Pipeline
 
 Tensor = Any
@@ -86,7 +86,7 @@ def best_candidate(
     is_turned = tf.constant([False] * len(CLOSER) + [True] * len(ROLLS))
     is_large = is_turned & (theirs > SURE_TURN)
     best = tf.argmax(tf.where(is_large, TURNED * theirs, theirs))
-    squares = candidate_squares(tf.shape(photo)[1::-1])
+    squares = candidate_squares(width_and_height(photo))
     return tf.gather(squares, best), tf.gather(theirs, best) > MORE_CONFIDENT * whole
 
 

@@ -13,6 +13,7 @@ from stn_icnn_tf.inference.squares import (
     square_around,
     two_pixels_at_least,
     whole_square,
+    width_and_height,
 )
 from stn_icnn_tf.models.pipeline import Pipeline
 from stn_icnn_tf.models.search_thresholds import SearchThresholds
@@ -124,7 +125,7 @@ class FaceSearch:
         confidence, found = coarse_confidence(
             outputs["coarse_scores"], self.model.class_set
         )
-        own_square = self._own_square(outputs["theta"], tf.shape(padded)[2:0:-1])
+        own_square = self._own_square(outputs["theta"], width_and_height(padded))
         square = whole_square((width, height))
         good = fits(own_square, square, self.thresholds)
         mask = tf.ensure_shape(outputs["mask"][:, :height, :width], photos.shape[:3])
@@ -184,7 +185,7 @@ class FaceSearch:
 
     def cut(self, photo: tf.Tensor, square: tf.Tensor) -> Cut:
         """Returns how a square is cut out of a photo."""
-        size = tf.cast(tf.shape(photo)[1::-1], tf.float32)
+        size = tf.cast(width_and_height(photo), tf.float32)
         return Cut(square, size, np.radians(self.cut_thresholds.roll))
 
     def _cut_until_it_fits(
@@ -204,7 +205,7 @@ class FaceSearch:
             candidates: integer, 1 if the first is not a face's own square.
             start: the result if nothing is cut out.
         """
-        size = tf.shape(photo)[1::-1]
+        size = width_and_height(photo)
 
         def is_wanted(wanted: tf.Tensor, *state: tf.Tensor) -> tf.Tensor:
             return wanted

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from stn_icnn_tf.data.augment import warp
 from stn_icnn_tf.geometry.affine import to_pixels
+from stn_icnn_tf.geometry.letterbox import letterbox
 
 Tensor = Any
 
@@ -44,11 +45,21 @@ def square_around(centers: Tensor, mean_centers: np.ndarray) -> tf.Tensor:
     return tf.concat([middle[..., 0, :] - away, side_and_roll], axis=-1)
 
 
+def width_and_height(photos: tf.Tensor) -> tf.Tensor:
+    """Returns int32 `(2,)` of photos `(..., height, width, channels)`.
+
+    Not `shape[::-1]`: TensorFlow's optimizer of layouts stumbles over that.
+    """
+    *_, height, width, _ = tf.unstack(tf.shape(photos))
+    return tf.stack([width, height])
+
+
 def whole_square(size: Tensor) -> tf.Tensor:
     """Returns the square that letterboxing makes of a photo of `(width, height)`."""
-    size = tf.cast(size, tf.float32)
-    side = tf.reduce_max(size)
-    corner = -((side - size) // 2.0)
+    width, height = tf.unstack(tf.cast(size, tf.int32))
+    around = letterbox(height, width)
+    corner = -tf.cast(tf.stack([around.left, around.top]), tf.float32)
+    side = tf.cast(around.side, tf.float32)
     return tf.concat([corner + (side - 1.0) / 2.0, [side, 0.0]], axis=0)
 
 
