@@ -11,7 +11,13 @@ from tests.helpers import encode, photos, shake, small_model
 
 # What the small model, whose weights are random, is never sure enough of.
 SEARCHED = {"confidence": 0.99}
-AS_IT_IS = {"confidence": 0.0, "smallest": 0.0, "largest": 9.0, "shift": 9.0}
+AS_IT_IS = {
+    "confidence": 0.0,
+    "found": 0.0,
+    "smallest": 0.0,
+    "largest": 9.0,
+    "shift": 9.0,
+}
 
 
 def shaken(thresholds):

@@ -20,7 +20,8 @@ def run(folder, *arguments):
 
 
 def test_script_compares_scores_and_times(tmp_path):
-    never = {"confidence": 0, "smallest": 0, "largest": 99, "shift": 99, "roll": 180}
+    never = dict.fromkeys(("confidence", "found", "smallest"), 0.0)
+    never |= {"largest": 99.0, "shift": 99.0, "roll": 180.0}
     model = small_model(search_thresholds=never)
     shake(model)
     model.save(tmp_path / "model.keras")

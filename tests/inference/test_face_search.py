@@ -301,7 +301,7 @@ def untrained():
 def test_photo_that_fits_is_parsed_as_by_the_model_to_the_last_bit(size):
     parser = untrained()
     photo = np.random.default_rng(0).integers(0, 256, (*size, 3), "uint8")
-    thresholds = SearchThresholds(confidence=0.0)
+    thresholds = SearchThresholds(confidence=0.0, found=0.0)
     parse = tf.function(FaceSearch(parser, thresholds), autograph=False)
     outputs = parse(tf.constant(photo))
     padded = np.pad(photo, ((0, 0), (0, 2 - min(size[1], 2)), (0, 0)))
@@ -324,8 +324,23 @@ def test_whole_photo_cut_out_is_the_photo(size):
     assert len(np.unique(outputs["mask"])) > 2
 
 
+def test_face_without_a_part_that_the_model_always_finds_is_searched_for():
+    photo, _ = blocks((300, 300), (150, 150), 150)
+    photo = tf.constant(photo)
+
+    class Fringed(Seer):
+        def parse(self, photos):
+            scores = tf.constant(scores_of(0.95, [0, *range(2, 9)]), tf.float32)
+            return super().parse(photos) | {"coarse_scores": scores}
+
+    for found, searched in ((0.83, 0), (1.0, CANDIDATES)):
+        seer = Fringed()
+        FaceSearch(seer, SearchThresholds(found=found))(photo)
+        assert seer.views == searched
+
+
 def test_thresholds_say_what_fits():
-    thresholds = SearchThresholds(0.9, smallest=0.8, largest=1.2, shift=0.1, roll=10.0)
+    thresholds = SearchThresholds(smallest=0.8, largest=1.2, shift=0.1, roll=10.0)
     whole = np.float32([50, 50, 100, 0])
     faces = {
         (50, 50, 100, 0): True,
