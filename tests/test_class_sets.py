@@ -132,7 +132,7 @@ def test_mirrored_labels_and_scores_follow_the_set():
         scores(matrix)
     metric = FaceParsingScores(HEAD)
     again = FaceParsingScores.from_config(metric.get_config())
-    again.update_state([1, 2, 5, 5], [1, 5, 5, 0])
+    again.update_state(np.array([1, 2, 5, 5]), np.array([1, 5, 5, 0]))
     assert float(again.result()["eyes"]) == pytest.approx(0.8)
 
 

@@ -1,5 +1,7 @@
 """What scripts refuse, and that they refuse it before their work."""
 
+import types
+
 import pytest
 from absl import app
 
@@ -70,7 +72,8 @@ def test_curves_and_tables_name_their_output_too(tmp_path, nowhere, monkeypatch)
 
 
 def test_scores_go_into_a_folder_that_is_made(tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate, "load_model", lambda *_: None)
+    model = types.SimpleNamespace(class_set=None)
+    monkeypatch.setattr(evaluate, "load_model", lambda *_: model)
     monkeypatch.setattr(evaluate, "load_builder", work)
     with pytest.raises(AssertionError, match="begun"):
         call_script(evaluate, "--model=m", f"--json={tmp_path / 'new' / 'scores.json'}")

@@ -218,11 +218,14 @@ def load_split(
         for name in _PICTURES
         if isinstance(source.info.features[name], tfds.features.Image)
     }
+    decoders: dict | tfds.decode.PartialDecoding = encoded
     names = dict.fromkeys((*_PICTURES, "name"), True)
+    if set(source.info.features) != set(names):  # Leave out what else there is.
+        decoders = tfds.decode.PartialDecoding(names, encoded)
     dataset = source.as_dataset(
         split=split,
         read_config=tfds.ReadConfig(interleave_cycle_length=1),
-        decoders=tfds.decode.PartialDecoding(names, encoded),
+        decoders=decoders,
     )
     count = source.info.splits[split].num_examples
     return dataset.apply(tf.data.experimental.assert_cardinality(count))
