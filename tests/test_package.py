@@ -143,6 +143,8 @@ def test_face_parse_works_with_the_core_alone(installed, tmp_path):
     )
     assert result.returncode == 0, result.stderr
     assert "1 of 1 photos -> masks" in result.stdout
+    # As quiet as the scripts are.
+    assert not re.search(r"^[IW]\d{4} ", result.stderr, re.MULTILINE), result.stderr
     with Image.open(tmp_path / "masks" / "ME_mask.png") as mask:
         assert mask.size == (160, 200)
         assert len(np.unique(np.asarray(mask))) > 5
@@ -168,10 +170,18 @@ def test_the_package_imports_with_the_core_alone(installed, tmp_path):
     assert result.returncode == 0, result.stderr
 
 
-def test_training_says_which_extra_it_needs(installed, tmp_path):
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("trainers.train", "--run_dir=run", "--dataset=.", "--train_split=all"),
+        ("trainers.preview", "--output=preview.png", "--dataset=helen"),
+    ],
+    ids=["tensorboard", "tensorflow-datasets"],
+)
+def test_what_needs_an_extra_says_which(installed, tmp_path, arguments):
     _, environment = installed
     result = subprocess.run(
-        [sys.executable, "-m", "trainers.train", "--run_dir=run", "--dataset=helen"],
+        [sys.executable, "-m", *arguments],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

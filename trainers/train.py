@@ -10,6 +10,7 @@ decay starts again, and so do the stages after it.
 """
 
 import contextlib
+import importlib
 import pathlib
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from stn_icnn_tf.class_sets import CLASS_SETS
+from stn_icnn_tf.extras import needs_extra
 from stn_icnn_tf.files import remove_unfinished, written_beside
 from stn_icnn_tf.models.stn_icnn import MODEL_PRESETS, StnIcnn, preset_arguments
 from stn_icnn_tf.pretrained import differing_arguments, load_model, with_arguments
@@ -151,6 +153,8 @@ def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
+        with needs_extra("Logging needs tensorboard", "train"):
+            importlib.import_module("tensorboard")
         schedule = get_schedule(FLAGS.schedule, tuple(FLAGS.set))
         stages = choose_stages(schedule, FLAGS.stage)
         arguments = model_arguments(tuple(FLAGS.set_model))
