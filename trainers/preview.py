@@ -9,13 +9,15 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.data.augment import AUGMENTATIONS, Augmentation
 from stn_icnn_tf.data.preprocess import Framing, frame_example
 from stn_icnn_tf.files import written_beside
 from stn_icnn_tf.visualize import contact_sheet, overlay
-from trainers.common.data import load_builder, load_split
+from trainers.common.data import load_builder, load_split, refuse_other_classes
 from trainers.common.flags import define_dataset_flags, refuse_arguments, usage_errors
 from trainers.common.paths import define_path, output_file
+from trainers.configs.overrides import define_class_set_flag, read_class_set
 from trainers.configs.schedules import SCHEDULES, choose_stages
 from trainers.configs.stages import STAGE_NAMES
 
@@ -25,6 +27,7 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_dataset_flags()
+    define_class_set_flag("eight_parts", "Class set of the labels")
     flags.DEFINE_string("split", "train", "Split, or slice of one.")
     define_path("output", None, "PNG file to write.")
     flags.DEFINE_integer("count", 6, "Photos, from the first.", lower_bound=1)
@@ -51,6 +54,7 @@ def preview_rows(
     variants: int,
     side: int,
     seed: int = 0,
+    class_set: ClassSet = EIGHT_PARTS,
 ) -> list[np.ndarray]:
     """Draws each photo as it is, then its variants; by what training calls.
 
@@ -60,11 +64,12 @@ def preview_rows(
         variants: augmented variants a photo.
         side: of a picture in pixels.
         seed: of the variants.
+        class_set: of the labels.
 
     Returns:
         pictures, uint8 `(side, side, 3)`, `1 + variants` a photo.
     """
-    framing = Framing("letterbox", side, side)
+    framing = Framing("letterbox", side, side, class_set)
     pictures = []
     for row, example in enumerate(dataset):
         framed = [frame_example(example, framing)]
@@ -72,7 +77,10 @@ def preview_rows(
             # As in training: steps of 10 leave room for an example's draws.
             key = tf.constant([seed, (row * variants + variant) * 10], tf.int64)
             framed.append(frame_example(example, framing, augmentation, key))
-        pictures += [overlay(f["image"].numpy(), f["mask"].numpy()) for f in framed]
+        pictures += [
+            overlay(f["image"].numpy(), f["mask"].numpy(), class_set=class_set)
+            for f in framed
+        ]
     return pictures
 
 
@@ -81,7 +89,11 @@ def main(argv: list[str]) -> None:
     refuse_arguments(argv)
     with usage_errors():
         output = output_file(FLAGS.output)
-        builder = load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
+        class_set = read_class_set(FLAGS.class_set)
+        builder = load_builder(
+            FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir, class_set
+        )
+        refuse_other_classes(builder, class_set)
         dataset = load_split(builder, FLAGS.split).take(FLAGS.count)
         if FLAGS.augmentation is not None:
             augmentation = AUGMENTATIONS[FLAGS.augmentation]
@@ -89,7 +101,7 @@ def main(argv: list[str]) -> None:
             stages = choose_stages(SCHEDULES[FLAGS.schedule], FLAGS.stage)
             augmentation = stages[0].augmentation
     pictures = preview_rows(
-        dataset, augmentation, FLAGS.variants, FLAGS.side, FLAGS.seed
+        dataset, augmentation, FLAGS.variants, FLAGS.side, FLAGS.seed, class_set
     )
     sheet = contact_sheet(pictures, 1 + FLAGS.variants, FLAGS.side)
     with written_beside(output) as fresh:

@@ -19,7 +19,6 @@ import keras
 import tensorflow as tf
 from absl import app, flags, logging
 
-from stn_icnn_tf.class_sets import CLASS_SETS
 from stn_icnn_tf.extras import needs_extra
 from stn_icnn_tf.files import remove_unfinished, written_beside
 from stn_icnn_tf.models.stn_icnn import MODEL_PRESETS, StnIcnn, preset_arguments
@@ -28,7 +27,11 @@ from trainers.common.data import load_builder, load_split, refuse_other_classes
 from trainers.common.flags import define_dataset_flags, refuse_arguments, usage_errors
 from trainers.common.paths import define_path, output_folder
 from trainers.common.search_thresholds import measured_thresholds
-from trainers.configs.overrides import model_arguments, read_class_set
+from trainers.configs.overrides import (
+    define_class_set_flag,
+    model_arguments,
+    read_class_set,
+)
 from trainers.configs.schedules import SCHEDULES, choose_stages, get_schedule
 from trainers.configs.stages import STAGE_NAMES, Stage
 from trainers.training.checkpoints import load_earlier_stages, stage_built_on
@@ -64,12 +67,7 @@ def define_flags() -> None:
         [],
         "Override of the preset: FIELD=VALUE, e.g. patch_size=127; may be repeated.",
     )
-    flags.DEFINE_string(
-        "class_set",
-        None,
-        f"Class set of the model: one of {tuple(CLASS_SETS)}, or a JSON file of what "
-        "ClassSet.get_config returns; none: the preset's.",
-    )
+    define_class_set_flag(None, "Class set of the model; default: the preset's")
     define_path(
         "init_from", None, "Model to start from: run folder, .keras file, or shipped."
     )

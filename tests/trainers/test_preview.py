@@ -25,13 +25,16 @@ FLAGS = {
     "stage": "all",
     "side": SIDE,
     "seed": 0,
+    "class_set": "eight_parts",
 }
 
 
 @pytest.fixture
 def draw(tmp_path, monkeypatch):
     """Runs the script on three drawn faces; gives the sheet's pictures."""
-    monkeypatch.setattr(preview, "load_builder", lambda *_: None)
+    info = types.SimpleNamespace(metadata=None, full_name="drawn")
+    builder = types.SimpleNamespace(info=info)
+    monkeypatch.setattr(preview, "load_builder", lambda *_: builder)
     monkeypatch.setattr(preview, "load_split", lambda *_: faces(3))
 
     def run(**kwargs):
@@ -78,3 +81,12 @@ def test_preview_of_a_schedule_has_the_augmentation_of_the_stage(draw):
     np.testing.assert_array_equal(joint, draw(augmentation="ours"))
     with pytest.raises(app.UsageError, match="`stage`.*end_to_end.*stage=coarse"):
         draw(schedule="hybrid", stage="coarse")
+
+
+def test_labels_of_other_classes_are_refused(draw, monkeypatch):
+    names = {"class_names": ["background", "skin"]}
+    info = types.SimpleNamespace(metadata=names, full_name="drawn")
+    builder = types.SimpleNamespace(info=info)
+    monkeypatch.setattr(preview, "load_builder", lambda *_: builder)
+    with pytest.raises(app.UsageError, match="`dataset` must have.*skin"):
+        draw()

@@ -5,6 +5,8 @@ import json
 import pathlib
 from typing import Any
 
+from absl import flags
+
 from stn_icnn_tf.class_sets import CLASS_SETS, ClassSet, as_class_set
 from stn_icnn_tf.data.augment import AUGMENTATIONS, Augmentation
 from stn_icnn_tf.models.stn_icnn import StnIcnn
@@ -50,6 +52,16 @@ def read_value(override: str, field: str, kind: Any, text: str) -> Any:
         raise ValueError(
             f"An override of {field} must be {wanted}. Received: {override}"
         ) from error
+
+
+def define_class_set_flag(default: str | None, help: str) -> None:
+    """Defines the flag that names a class set, as `read_class_set` takes it."""
+    flags.DEFINE_string(
+        "class_set",
+        default,
+        f"{help}: one of {tuple(CLASS_SETS)}, or a JSON file of what "
+        "ClassSet.get_config returns.",
+    )
 
 
 def read_class_set(text: str) -> ClassSet:
