@@ -13,11 +13,8 @@ from stn_icnn_tf.data.preprocess import evaluation_batches
 from stn_icnn_tf.geometry.affine import make_theta
 from stn_icnn_tf.geometry.paste_back import paste_back
 from stn_icnn_tf.inference.fixed_size import FixedSizeModel, paste_back_whole
-from stn_icnn_tf.inference.fused import (
-    FusedModel,
-    paste_back_by_face,
-    paste_probabilities,
-)
+from stn_icnn_tf.inference.fused import FusedModel
+from stn_icnn_tf.inference.rectangles import paste_back_by_face, paste_probabilities
 from stn_icnn_tf.losses import part_targets
 from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix, scores
 from stn_icnn_tf.models.stn_icnn import StnIcnn

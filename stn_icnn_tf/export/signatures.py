@@ -15,7 +15,7 @@ from stn_icnn_tf.geometry.windows import window_edges
 from stn_icnn_tf.inference.face_search import FaceSearch
 from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.inference.squares import two_pixels_at_least
-from stn_icnn_tf.models.pipeline import ParsedParts
+from stn_icnn_tf.models.steps import ParsedParts
 
 LABELS_FILE = "labels.json"
 

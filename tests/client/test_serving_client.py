@@ -180,23 +180,24 @@ def test_grpc_names_the_missing_extra(monkeypatch):
         ServingClient("localhost:8500")
 
 
-def test_a_client_waits_for_no_tensorflow():
-    code = (
-        "import sys, stn_icnn_tf.client.serving_client, trainers.request; "
-        "print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True
-    )
-    assert result.stdout.strip() == "[]", result.stderr
-
-
-def test_whoever_has_keras_has_the_layers():
-    code = (
-        "import keras, stn_icnn_tf; "
-        "print(keras.saving.get_registered_object('stn_icnn_tf>StnIcnn').__name__)"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True
-    )
-    assert result.stdout.strip() == "StnIcnn", result.stderr
+@pytest.mark.parametrize(
+    ("code", "printed"),
+    [
+        # A client waits for no TensorFlow.
+        (
+            "import sys, stn_icnn_tf.client.serving_client, trainers.request; "
+            "print([m for m in ('tensorflow', 'keras') if m in sys.modules])",
+            "[]",
+        ),
+        # Whoever has imported Keras has the layers registered.
+        (
+            "import keras, stn_icnn_tf; "
+            "print(keras.saving.get_registered_object('stn_icnn_tf>StnIcnn').__name__)",
+            "StnIcnn",
+        ),
+    ],
+)
+def test_the_package_imports_what_is_needed(code, printed):
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.stdout.strip() == printed, result.stderr

@@ -14,8 +14,8 @@ from stn_icnn_tf.geometry.affine import (
 from stn_icnn_tf.geometry.paste_back import paste_back
 from stn_icnn_tf.inference.blocks import block_kernel, inside, to_blocks
 from stn_icnn_tf.inference.folded import FoldedIcnn, FoldedLocalization
-from stn_icnn_tf.inference.fused import (
-    FusedModel,
+from stn_icnn_tf.inference.fused import FusedModel
+from stn_icnn_tf.inference.rectangles import (
     paste_back_by_face,
     paste_probabilities,
     sample_boxes,

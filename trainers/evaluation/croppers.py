@@ -4,7 +4,8 @@ import tensorflow as tf
 
 from stn_icnn_tf.geometry.windows import part_centers, target_theta
 from stn_icnn_tf.layers.learned_crop import centroid_theta
-from stn_icnn_tf.models.pipeline import Cropper, FramedPhotos, Pipeline
+from stn_icnn_tf.models.pipeline import Cropper, Pipeline
+from stn_icnn_tf.models.steps import FramedPhotos
 
 CROPPERS = ("learned", "centroid", "ground_truth")
 
