@@ -28,6 +28,7 @@ from trainers.common.flags import (
     refuse_arguments,
     usage_errors,
 )
+from trainers.common.paths import define_path, output_folder
 from trainers.common.timing import compiled_masks, machine, time_in_turn
 
 FLAGS = flags.FLAGS
@@ -39,7 +40,7 @@ Exporter = Callable[..., pathlib.Path]
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_scoring_flags()
-    flags.DEFINE_string("output", "exports", "Folder for the files and the record.")
+    define_path("output", "exports", "Folder for the files and the record.")
     flags.DEFINE_string("size", "512x512", "HEIGHTxWIDTH of the photos.")
     flags.DEFINE_string(
         "calibration", None, "Folder of photos for int8; default: drawn faces."
@@ -170,8 +171,8 @@ def format_rows(rows: dict[str, dict], threads: list[int]) -> str:
 def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
-    output = pathlib.Path(FLAGS.output)
     with usage_errors():
+        output = output_folder(FLAGS.output)
         size = parse_size(FLAGS.size)
         model = load_model(FLAGS.model)
         dataset = load_photos(

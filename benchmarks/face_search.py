@@ -7,7 +7,6 @@ Every photo is parsed as it is framed and with the search, one after the other, 
 a busy moment hits both alike.
 """
 
-import pathlib
 import time
 
 import numpy as np
@@ -22,6 +21,7 @@ from stn_icnn_tf.pretrained import load_model
 from trainers.common.charts import write_record
 from trainers.common.data import decoded_photos, load_photos
 from trainers.common.flags import define_scoring_flags, refuse_arguments, usage_errors
+from trainers.common.paths import define_path, output_file
 from trainers.common.timing import machine
 from trainers.robustness import CHANGES, Change
 
@@ -38,7 +38,7 @@ def define_flags() -> None:
     define_scoring_flags()
     flags.DEFINE_enum("change", "as it is", tuple(CHANGES), "What is done to photos.")
     flags.DEFINE_integer("limit", None, "Photos, from the first; default: all.", 1)
-    flags.DEFINE_string("output", "face_search.json", "File for the record.")
+    define_path("output", "face_search.json", "File for the record.")
 
 
 def compare(
@@ -124,6 +124,7 @@ def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
+        output = output_file(FLAGS.output)
         model = load_model(FLAGS.model)
         dataset = load_photos(
             FLAGS.dataset,
@@ -138,7 +139,7 @@ def main(argv: list[str]) -> None:
     record = {"machine": machine(), "forms": rows, "cost": cost}
     for name in ("model", "dataset", "split", "change"):
         record[name] = getattr(FLAGS, name)
-    write_record(record, pathlib.Path(FLAGS.output))
+    write_record(record, output)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ python -m benchmarks.inference_steps --model=runs/helen --output=steps.json
 """
 
 import functools
-import pathlib
 
 from absl import app, flags
 
@@ -16,6 +15,7 @@ from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
 from trainers.common.charts import save_record
 from trainers.common.flags import define_model_flag, refuse_arguments, usage_errors
+from trainers.common.paths import define_path, output_file
 from trainers.common.timing import (
     compiled_masks,
     machine,
@@ -29,7 +29,7 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_model_flag()
-    flags.DEFINE_string("output", "steps.json", "File for the record.")
+    define_path("output", "steps.json", "File for the record.")
     flags.DEFINE_multi_integer("batch", [1, 8], "Photos a call; may be repeated.")
     flags.DEFINE_integer("size", 512, "Side of the photos in pixels.", 16)
     flags.DEFINE_integer("runs", 10, "Rounds that count.", 2)
@@ -71,6 +71,7 @@ def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
+        output = output_file(FLAGS.output)
         steps = make_steps(load_model(FLAGS.model))
     functions = {name: compiled_masks(parser) for name, parser in steps.items()}
     record: dict = {"machine": machine(), "model": FLAGS.model, "batches": {}}
@@ -88,7 +89,7 @@ def main(argv: list[str]) -> None:
             print(f"{name:<43}{ms:10.1f}{part:10.2f}")
         record["batches"][batch] = rows
     panels = {f"batch {batch}": rows for batch, rows in record["batches"].items()}
-    save_record(record, pathlib.Path(FLAGS.output), panels, "ms a face")
+    save_record(record, output, panels, "ms a face")
 
 
 if __name__ == "__main__":

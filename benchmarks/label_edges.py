@@ -6,8 +6,6 @@ People do not draw an edge to the pixel. What is wrong right beside one is as mu
 theirs as the model's; compare the photos that taught the model with others.
 """
 
-import pathlib
-
 import tensorflow as tf
 from absl import app, flags
 
@@ -18,6 +16,7 @@ from stn_icnn_tf.pretrained import load_model
 from trainers.common.charts import write_record
 from trainers.common.data import load_photos
 from trainers.common.flags import define_scoring_flags, refuse_arguments, usage_errors
+from trainers.common.paths import define_path, output_file
 
 FLAGS = flags.FLAGS
 
@@ -26,7 +25,7 @@ def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_scoring_flags()
     flags.DEFINE_multi_integer("reach", [1, 2, 4, 8], "Distances in pixels.", 1)
-    flags.DEFINE_string("output", "label_edges.json", "File for the record.")
+    define_path("output", "label_edges.json", "File for the record.")
 
 
 def near_edge(parts: tf.Tensor, reach: int) -> tf.Tensor:
@@ -68,6 +67,7 @@ def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
+        output = output_file(FLAGS.output)
         model = FusedModel(load_model(FLAGS.model))
         dataset = load_photos(
             FLAGS.dataset,
@@ -90,7 +90,7 @@ def main(argv: list[str]) -> None:
         print(f"{share:6.1%} of what is wrong lies within {reach} px of an edge")
     record = {name: getattr(FLAGS, name) for name in ("model", "dataset", "split")}
     record.update(overall=overall, wrong_pixels=int(counts[0]), share_within=shares)
-    write_record(record, pathlib.Path(FLAGS.output))
+    write_record(record, output)
 
 
 if __name__ == "__main__":

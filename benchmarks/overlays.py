@@ -16,6 +16,7 @@ from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.visualize import contact_sheet
 from tfds_builders.synthetic_faces.drawing import draw_face
 from trainers.common.flags import define_model_flag, refuse_arguments, usage_errors
+from trainers.common.paths import define_path, output_file
 
 FLAGS = flags.FLAGS
 
@@ -26,7 +27,7 @@ SIDE = 256
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_model_flag()
-    flags.DEFINE_string("output", "overlays.png", "File for the picture.")
+    define_path("output", "overlays.png", "File for the picture.")
 
 
 def astronaut() -> np.ndarray:
@@ -77,11 +78,12 @@ def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
+        output = output_file(FLAGS.output)
         parser = FaceParser(FLAGS.model)
     overlays = [np.asarray(face.overlay()) for face in parser(twelve_faces())]
     sheet = contact_sheet([enlarge(picture) for picture in overlays], 4, SIDE)
-    sheet.save(FLAGS.output)
-    print(f"Picture: {FLAGS.output}")
+    sheet.save(output)
+    print(f"Picture: {output}")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 python -m benchmarks.photo_size --model=runs/helen --output=photo_size.json
 """
 
-import pathlib
-
 import tensorflow as tf
 from absl import app, flags
 
@@ -12,6 +10,7 @@ from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.pretrained import load_model
 from trainers.common.charts import save_record
 from trainers.common.flags import define_model_flag, refuse_arguments, usage_errors
+from trainers.common.paths import define_path, output_file
 from trainers.common.timing import machine, random_photos, time_in_turn
 
 FLAGS = flags.FLAGS
@@ -20,7 +19,7 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_model_flag()
-    flags.DEFINE_string("output", "photo_size.json", "File for the record.")
+    define_path("output", "photo_size.json", "File for the record.")
     flags.DEFINE_multi_integer("size", [512, 1024, 2048, 4096], "Sides in pixels.")
     flags.DEFINE_integer("runs", 7, "Rounds that count.", 2)
 
@@ -29,6 +28,7 @@ def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     with usage_errors():
+        output = output_file(FLAGS.output)
         model = FusedModel(load_model(FLAGS.model))
 
     def compile_(step: object) -> tf.types.experimental.PolymorphicFunction:
@@ -58,7 +58,7 @@ def main(argv: list[str]) -> None:
         name: {f"{size} px": {"ms": row[name]} for size, row in record["sizes"].items()}
         for name in ("whole", "resize", "mask", "rest")
     }
-    save_record(record, pathlib.Path(FLAGS.output), panels, "ms a photo")
+    save_record(record, output, panels, "ms a photo")
 
 
 if __name__ == "__main__":

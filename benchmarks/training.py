@@ -21,6 +21,7 @@ from stn_icnn_tf.models.stn_icnn import StnIcnn
 from trainers.common.charts import save_record
 from trainers.common.data import load_builder, load_split
 from trainers.common.flags import define_dataset_flags, refuse_arguments
+from trainers.common.paths import define_path
 from trainers.common.timing import Timing, machine, matrix_product, time_in_turn
 from trainers.configs.schedules import get_schedule
 from trainers.configs.stages import STAGE_NAMES
@@ -32,7 +33,7 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_dataset_flags("synthetic_faces")
-    flags.DEFINE_string("output", "training.json", "File for the record.")
+    define_path("output", "training.json", "File for the record.")
     flags.DEFINE_multi_enum(
         "precision",
         ["float32", "mixed_bfloat16"],

@@ -14,6 +14,7 @@ from absl import app, flags
 from PIL import Image
 
 from trainers.common.flags import refuse_arguments
+from trainers.common.paths import define_path
 
 FLAGS = flags.FLAGS
 
@@ -22,8 +23,8 @@ SHIPPED = "helen"
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    flags.DEFINE_string("output", "demo_output", "Folder for everything that is made.")
-    flags.DEFINE_string("photo", None, "Your own photo; default: an astronaut.")
+    define_path("output", "demo_output", "Folder for everything that is made.")
+    define_path("photo", None, "Your own photo; default: an astronaut.")
 
 
 def run(*arguments: str) -> None:

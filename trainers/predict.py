@@ -18,6 +18,12 @@ from stn_icnn_tf.inference.fused import PRECISIONS
 from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.photos import READ_ERRORS
 from trainers.common.flags import usage_errors
+from trainers.common.paths import (
+    define_path,
+    define_paths,
+    local_path,
+    output_folder,
+)
 from trainers.common.photos import list_photos, output_stems
 
 FLAGS = flags.FLAGS
@@ -25,11 +31,9 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    flags.DEFINE_string("model", "helen", "Shipped model, run folder, or .keras file.")
-    flags.DEFINE_multi_string(
-        "input", [], "A photo, or a folder of photos; may be repeated."
-    )
-    flags.DEFINE_string("output", "masks", "Folder for the masks and overlays.")
+    define_path("model", "helen", "Shipped model, run folder, or .keras file.")
+    define_paths("input", [], "A photo, or a folder of photos; may be repeated.")
+    define_path("output", "masks", "Folder for the masks and overlays.")
     flags.DEFINE_bool(
         "find_faces", True, "Search for a face that is small, off the middle or rolled."
     )
@@ -73,14 +77,15 @@ def parse_photos(
 def main(argv: list[str]) -> None:
     """Runs the script; exits 1 if a file failed."""
     with usage_errors():
-        inputs = [*argv[1:], *FLAGS.input]
+        inputs = [*map(local_path, argv[1:]), *FLAGS.input]
         if not inputs:
             raise ValueError("Name a photo, or a folder of photos: face-parse ME.jpg")
         photos = [p for path in inputs for p in list_photos(pathlib.Path(path))]
+        output = output_folder(FLAGS.output)
         parser = FaceParser(
             FLAGS.model, FLAGS.find_faces, FLAGS.detect_faces, FLAGS.precision
         )
-    failed = parse_photos(parser, photos, pathlib.Path(FLAGS.output))
+    failed = parse_photos(parser, photos, output)
     print(f"{len(photos) - len(failed)} of {len(photos)} photos -> {FLAGS.output}")
     if failed:
         sys.exit(1)

@@ -22,6 +22,7 @@ from stn_icnn_tf.client.serving_client import (
 from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.photos import READ_ERRORS, read_photo
 from trainers.common.flags import refuse_arguments, usage_errors
+from trainers.common.paths import define_path, output_folder
 from trainers.common.photos import encoded_photo, list_photos, output_stems
 
 FLAGS = flags.FLAGS
@@ -39,8 +40,8 @@ def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     flags.DEFINE_string("address", "localhost:8500", "HOST:PORT of the server.")
     flags.DEFINE_enum("protocol", "grpc", PROTOCOLS, "What that port speaks.")
-    flags.DEFINE_string("input", None, "A photo, or a folder of photos.")
-    flags.DEFINE_string("output", None, "Folder for the masks and overlays.")
+    define_path("input", None, "A photo, or a folder of photos.")
+    define_path("output", None, "Folder for the masks and overlays.")
     flags.DEFINE_string("model_name", "face_parser", "Name of the served model.")
     flags.DEFINE_integer("version", None, "Version of it; default: the latest.")
     flags.DEFINE_integer("batch", 4, "Photos a request, at most.", 1)
@@ -121,6 +122,7 @@ def main(argv: list[str]) -> None:
     """Runs the script; exits 1 if a file failed."""
     refuse_arguments(argv)
     with usage_errors():
+        output = output_folder(FLAGS.output)
         photos = list_photos(pathlib.Path(FLAGS.input))
         client = ServingClient(
             FLAGS.address,
@@ -131,7 +133,7 @@ def main(argv: list[str]) -> None:
             FLAGS.retries,
         )
     with client:
-        failed = request_photos(client, photos, pathlib.Path(FLAGS.output), FLAGS.batch)
+        failed = request_photos(client, photos, output, FLAGS.batch)
     print(f"{len(photos) - len(failed)} of {len(photos)} photos -> {FLAGS.output}")
     if failed:
         sys.exit(1)

@@ -12,20 +12,33 @@ import tempfile
 from absl import flags
 
 
+def local_path(text: str) -> str:
+    """Reads a local path; `~` is the home folder, wherever the shell leaves it.
+
+    Raises:
+        ValueError: if it names remote storage, or the home of nobody.
+    """
+    if re.match(r"[A-Za-z][\w+.-]*://", text):
+        raise ValueError(
+            "A path must be one on this machine: remote storage is not supported. "
+            f"Received: {text}"
+        )
+    path = os.path.expanduser(text)
+    if path.startswith("~"):
+        raise ValueError(
+            f"A path must name a user who has a home folder here after `~`. "
+            f"Received: {text}"
+        )
+    return path
+
+
 class _PathParser(flags.ArgumentParser):
-    """Reads a local path; `~` is the home folder, wherever the shell leaves it."""
+    """Reads the value of a flag by `local_path`."""
 
     syntactic_help = "a path on this machine"
 
     def parse(self, argument: str) -> str:
-        if re.match(r"[A-Za-z][\w+.-]*://", argument):
-            raise ValueError(
-                "must be a path on this machine: remote storage is not supported"
-            )
-        path = os.path.expanduser(argument)
-        if path.startswith("~"):
-            raise ValueError("must name a user who has a home folder here after `~`")
-        return path
+        return local_path(argument)
 
     def flag_type(self) -> str:
         return "path"
