@@ -232,7 +232,49 @@ EIGHT_PARTS = ClassSet(
     ),
 )
 
-CLASS_SETS = {"eight_parts": EIGHT_PARTS}
+# The whole head: the eight parts by their ids, and what only the coarse net labels.
+# Names and colours are CelebAMask-HQ's, but that left and right are the image's.
+HEAD = ClassSet(
+    names=(
+        *EIGHT_PARTS.names,
+        "skin",
+        "left_ear",
+        "right_ear",
+        "hair",
+        "neck",
+        "glasses",
+        "hat",
+        "cloth",
+        "earring",
+        "necklace",
+    ),
+    palette=(
+        (0, 0, 0),
+        (255, 204, 204),
+        (0, 255, 255),
+        (204, 0, 204),
+        (51, 51, 255),
+        (76, 153, 0),
+        (255, 255, 0),
+        (102, 204, 0),
+        (0, 0, 153),
+        (204, 0, 0),
+        (255, 0, 0),
+        (102, 51, 0),
+        (0, 0, 204),
+        (255, 153, 51),
+        (204, 204, 0),
+        (255, 51, 153),
+        (0, 204, 0),
+        (0, 204, 204),
+        (0, 51, 0),
+    ),
+    parts=EIGHT_PARTS.parts,
+    mirror_pairs=(*EIGHT_PARTS.mirror_pairs, (10, 11)),
+    columns=(*EIGHT_PARTS.columns, ("ears", (10, 11))),
+)
+
+CLASS_SETS = {"eight_parts": EIGHT_PARTS, "head": HEAD}
 
 
 def as_class_set(value: ClassSet | Mapping[str, Any] | str) -> ClassSet:

@@ -20,6 +20,7 @@ from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix, scores
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
 from tests.helpers import SMALL, faces, framing_of, photos, shake
+from tfds_builders.celeb_a_mask_hq.layout import CLASS_MAP
 from trainers.configs.overrides import read_class_set
 from trainers.configs.stages import Stage
 from trainers.training.objectives import stage_counts, stage_losses
@@ -62,6 +63,15 @@ def test_what_follows_from_the_parts():
     assert HEAD.id_of("skin") == 4
     with pytest.raises(ValueError, match="`name`.*beard"):
         HEAD.id_of("beard")
+
+
+def test_whole_head_keeps_the_ids_of_the_parts():
+    head = as_class_set("head")
+    assert head.names[:9] == EIGHT_PARTS.names and head.parts == EIGHT_PARTS.parts
+    assert head.num_classes == 19 and head.base_classes == (0, *range(9, 19))
+    left, right = head.id_of("left_ear"), head.id_of("right_ear")
+    assert head.mirrored_classes[left] == right
+    assert {head.id_of(name) for name in CLASS_MAP.values()} == set(range(1, 19))
 
 
 def test_config_is_json_and_comes_back(tmp_path):

@@ -18,7 +18,10 @@ from trainers.evaluation.subgroups import (
     photo_subgroups,
 )
 
-NAMES = ("background", "skin", "eye_g", *layout.CLASS_MAP)
+# The parts' names, by their ids here.
+OURS = {layout.CLASS_MAP[part]: part for part in layout.PARTS}
+PARTS = tuple(OURS[name] for name in EIGHT_PARTS.names[1:])
+NAMES = ("background", "skin", "eye_g", *PARTS)
 
 
 def builder_of(names, **attributes):
@@ -101,7 +104,7 @@ def test_ids_of_all_classes_become_ours_and_tell_glasses(monkeypatch):
 
     def to_all(example):
         # Ours, by the ids of `NAMES`; the first pixel is glasses.
-        ids = [0, *(NAMES.index(n) for n in layout.CLASS_MAP)]
+        ids = [0, *(NAMES.index(n) for n in PARTS)]
         mask = tf.gather(
             tf.constant(ids, tf.uint8), tf.cast(example["segmentation_mask"], tf.int32)
         )

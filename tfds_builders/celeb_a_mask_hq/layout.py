@@ -51,10 +51,22 @@ CLASS_MAP = {
     "u_lip": "upper_lip",
     "mouth": "inner_mouth",
     "l_lip": "lower_lip",
+    "skin": "skin",
+    "r_ear": "left_ear",
+    "l_ear": "right_ear",
+    "hair": "hair",
+    "neck": "neck",
+    "eye_g": "glasses",
+    "hat": "hat",
+    "cloth": "cloth",
+    "ear_r": "earring",
+    "neck_l": "necklace",
 }
 # Part -> class id, for the 8 parts of this project and for all of them.
 PART_LABELS = {
-    part: EIGHT_PARTS.id_of(CLASS_MAP[part]) for part in PARTS if part in CLASS_MAP
+    part: EIGHT_PARTS.id_of(CLASS_MAP[part])
+    for part in PARTS
+    if CLASS_MAP[part] in EIGHT_PARTS.names
 }
 ALL_LABELS = {part: class_id for class_id, part in enumerate(PARTS, 1)}
 
