@@ -127,6 +127,12 @@ class ClassSet:
         return tuple(k for k in range(self.num_classes) if k not in cropped)
 
     @property
+    def part_classes(self) -> tuple[int, ...]:
+        """The classes of the parts, in increasing order."""
+        base = self.base_classes
+        return tuple(k for k in range(self.num_classes) if k not in base)
+
+    @property
     def mirrored_classes(self) -> tuple[int, ...]:
         """The id of each class once the picture is mirrored left to right."""
         ids = list(range(self.num_classes))

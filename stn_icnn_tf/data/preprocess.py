@@ -31,15 +31,23 @@ class Framing:
 
     Attributes:
         framing: `"letterbox"` or `"stretch"`.
-        coarse_size: side of the coarse image in pixels.
+        coarse_size: side of the coarse scores in pixels.
         canvas_size: side of the source in pixels.
         class_set: the classes of the labels.
+        coarse_image_size: side of the coarse image and its labels; None: that of the
+            scores.
     """
 
     framing: str
     coarse_size: int
     canvas_size: int
     class_set: ClassSet = EIGHT_PARTS
+    coarse_image_size: int | None = None
+
+    @property
+    def image_size(self) -> int:
+        """Side of the coarse image in pixels."""
+        return self.coarse_image_size or self.coarse_size
 
     @classmethod
     def of(cls, model: Any, canvas_size: int | None = None) -> "Framing":
@@ -49,6 +57,7 @@ class Framing:
             model.coarse_size,
             canvas_size or model.canvas_size,
             model.class_set,
+            model.coarse_image_size,
         )
 
 
@@ -161,7 +170,7 @@ def frame_example(
     if augmentation is not None:
         image = random_pixels(augmentation, image, seed)
 
-    coarse = (framing.coarse_size, framing.coarse_size)
+    coarse = (framing.image_size, framing.image_size)
     coarse_image = tf.image.resize(image, coarse, antialias=True)
     coarse_mask = tf.image.resize(mask, coarse, method="nearest")[..., 0]
     top, left = (canvas - size[0]) // 2, (canvas - size[1]) // 2

@@ -133,11 +133,11 @@ class ServedModel(tf.Module):
         if find_faces:
             # The parser through functions that are traced once: every call of the
             # parser itself would store all weights again.
-            size = parser.coarse_size
+            size = parser.coarse_image_size
             view = tf.TensorSpec((None, size, size, 3), tf.float32)
             shared = types.SimpleNamespace(
                 parse=lambda images: self._parse(tf.cast(images, tf.float32)),
-                coarse_size=size,
+                coarse_image_size=size,
                 mean_crop=parser.mean_crop,
                 class_set=parser.class_set,
                 search_thresholds=parser.search_thresholds,

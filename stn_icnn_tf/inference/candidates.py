@@ -80,7 +80,7 @@ def best_candidate(
         the square of the best candidate; bool, whether it is better than the whole
         photo.
     """
-    views = candidate_views(photo, model.coarse_size)
+    views = candidate_views(photo, model.coarse_image_size)
     confidence, found = coarse_confidence(model.coarse_scores(views), model.class_set)
     theirs = confidence * found
     is_turned = tf.constant([False] * len(CLOSER) + [True] * len(ROLLS))
@@ -102,21 +102,19 @@ def candidate_squares(size: Tensor) -> tf.Tensor:
     return tf.stack([tf.stack(square) for square in closer + turned])
 
 
-def candidate_views(photo: tf.Tensor, coarse_size: int) -> tf.Tensor:
+def candidate_views(photo: tf.Tensor, size: int) -> tf.Tensor:
     """Cuts all candidates out of a photo, as the coarse net takes them.
 
-    Everything is cut from the photo at four times the coarse size, or at twice: what
+    Everything is cut from the photo at four times the size of a view, or at twice: what
     a view shows is not finer than that.
 
     Args:
         photo: `(height, width, 3)`, 0..255.
-        coarse_size: side of the views in pixels.
+        size: side of the views in pixels.
 
     Returns:
-        float32 `(count, coarse_size, coarse_size, 3)`, 0..255, in the order of
-        `candidate_squares`.
+        float32 `(count, size, size, 3)`, 0..255, in the order of `candidate_squares`.
     """
-    size = coarse_size
     photo = tf.cast(photo, tf.float32)
     pictures = {4: tf.image.resize_with_pad(photo, 4 * size, 4 * size, antialias=True)}
     pictures[2] = tf.image.resize(pictures[4], (2 * size, 2 * size), antialias=True)

@@ -68,8 +68,12 @@ class FixedSizeModel(FusedModel):
         theta: tf.Tensor,
         size: tuple[int, int],
         base: tf.Tensor | None = None,
+        frame: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Pastes the parts, see `Pipeline`; the same mask."""
+        if base is not None:
+            frame = self.photo_frame(size) if frame is None else frame
+            base = self.enlarge_scores(base, frame, size)
         return paste_back_whole(probabilities, theta, size, self.class_set, base)
 
     def function(

@@ -15,6 +15,10 @@ from stn_icnn_tf.inference.blocks import block_kernel, inside, to_blocks
 from stn_icnn_tf.layers.convolution import conv_phases, from_blocks, phase_kernel
 from stn_icnn_tf.layers.icnn import ConvUnit, InterlinkedCNN, Interlinking
 from stn_icnn_tf.layers.localization import LocalizationNetwork, Localizing
+from stn_icnn_tf.layers.residual_icnn import (
+    ResidualInterlinkedCNN,
+    ResidualInterlinking,
+)
 
 
 def _array(variable: Any) -> np.ndarray:
@@ -161,6 +165,41 @@ class FoldedIcnn(Interlinking):
         if self.in_blocks and row == 0:
             features = from_blocks(features, self.size)
         return tf.nn.max_pool2d(features, 3, 2, "SAME")
+
+
+class FoldedResidualIcnn(ResidualInterlinking):
+    """A `ResidualInterlinkedCNN` folded; it has channels enough without blocks.
+
+    Args:
+        net: whose weights are copied.
+        dtype: `"float32"` or `"bfloat16"`.
+
+    Input and output are those of the net.
+    """
+
+    def __init__(self, net: ResidualInterlinkedCNN, dtype: str = "float32") -> None:
+        self.compute_dtype = dtype
+
+        def fold(unit: ConvUnit | None) -> FoldedConv | None:
+            return None if unit is None else fold_unit(unit, dtype)
+
+        def fold_all(units: list) -> list[FoldedConv]:
+            return [fold(unit) for unit in units]
+
+        self.input_units = fold_all(net.input_units)
+        self.interlinks = [[fold_all(row) for row in link] for link in net.interlinks]
+        self.merges, self.integrations = map(fold_all, (net.merges, net.integrations))
+        self.head = fold(net.head)
+        self.logits = FoldedConv(
+            _array(net.logits.kernel), _array(net.logits.bias), dtype
+        )
+
+    def __call__(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        return self.call(inputs)
+
+    def pool(self, features: tf.Tensor) -> tf.Tensor:
+        """Halves the features of a row, for the next coarser one."""
+        return tf.nn.max_pool2d(features, 2, 2, "SAME")
 
 
 class FoldedLocalization(Localizing):

@@ -7,12 +7,17 @@ works on rectangles.
 import tensorflow as tf
 
 from stn_icnn_tf.geometry.affine import invert_theta
-from stn_icnn_tf.inference.folded import FoldedIcnn, FoldedLocalization
+from stn_icnn_tf.inference.folded import (
+    FoldedIcnn,
+    FoldedLocalization,
+    FoldedResidualIcnn,
+)
 from stn_icnn_tf.inference.rectangles import (
     paste_back_by_face,
     paste_probabilities,
     sample_boxes,
 )
+from stn_icnn_tf.layers.residual_icnn import ResidualInterlinkedCNN
 from stn_icnn_tf.models.pipeline import Pipeline
 from stn_icnn_tf.models.steps import ParsedParts
 from stn_icnn_tf.models.stn_icnn import StnIcnn
@@ -43,7 +48,10 @@ class FusedModel(Pipeline):
             )
         self.copy_settings(model)
         coarse, patch = (model.coarse_size,) * 2, (model.patch_size,) * 2
-        self.coarse = FoldedIcnn(model.coarse, coarse, precision, blocks)
+        if isinstance(model.coarse, ResidualInterlinkedCNN):
+            self.coarse = FoldedResidualIcnn(model.coarse, precision)
+        else:
+            self.coarse = FoldedIcnn(model.coarse, coarse, precision, blocks)
         self.localization = FoldedLocalization(model.localization, precision)
         self.part_nets = {
             name: FoldedIcnn(net, patch, precision, blocks)
@@ -78,14 +86,24 @@ class FusedModel(Pipeline):
         theta: tf.Tensor,
         size: tuple[tf.Tensor, tf.Tensor],
         base: tf.Tensor | None = None,
+        frame: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Pastes the parts, see `Pipeline`; the same mask."""
-        return paste_back_by_face(probabilities, theta, size, self.class_set, base)
+        if base is not None and frame is None:
+            frame = self.photo_frame(size)
+        return paste_back_by_face(
+            probabilities, theta, size, self.class_set, base, frame
+        )
 
     def paste_probabilities(
         self, parsed: ParsedParts, size: tuple[tf.Tensor, tf.Tensor]
     ) -> tf.Tensor:
         """Pastes the probabilities of all classes, see `paste_probabilities`."""
         return paste_probabilities(
-            parsed.probabilities, parsed.theta, size, self.class_set, parsed.base
+            parsed.probabilities,
+            parsed.theta,
+            size,
+            self.class_set,
+            parsed.base,
+            self.photo_frame(size),
         )

@@ -4,7 +4,7 @@ Patches are cut by TensorFlow's own sampling kernel, and the mask is pasted face
 on the rectangle that the windows cover together.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
@@ -18,6 +18,7 @@ from stn_icnn_tf.geometry.paste_back import (
     fading_margin,
     part_labels,
 )
+from stn_icnn_tf.inference.base_layer import enlarged_labels
 
 
 def sample_boxes(
@@ -66,22 +67,31 @@ def paste_back_by_face(
     size: tuple[tf.Tensor, tf.Tensor],
     class_set: ClassSet = EIGHT_PARTS,
     base: tf.Tensor | None = None,
+    frame: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Pastes the labels of the parts, see `paste_back`; the same mask.
 
     Face by face, so that a window is a rectangle and not a list of pixels; the planes
     are those of the rectangle that the face's windows cover.
+
+    Args:
+        probabilities: see `paste_back`.
+        theta: see `paste_back`.
+        size: see `paste_back`.
+        class_set: see `paste_back`.
+        base: float32 `(batch, coarse_size, coarse_size, base classes)`, or None.
+        frame: with `base`, float32 `(batch or 1, 1, 2, 3)`, coarse -> photo.
     """
     height, width = size
     photo_size = tf.cast(tf.stack([width, height]), tf.float32)
     windows = _pixel_windows(theta, photo_size, probabilities[0].shape[1])
     faces = (tuple(probabilities), windows, invert_theta(theta))
     if base is not None:
-        labels = best_class(tf.unstack(base, axis=-1), class_set.base_classes, "uint8")
-        faces += labels
+        to_coarse = _repeated(invert_theta(frame)[:, 0], tf.shape(base)[0])
+        faces += (base, to_coarse)
 
     def paste_face(face: tuple) -> tf.Tensor:
-        probabilities, windows, inverse, *labels = face
+        probabilities, windows, inverse, *base_layer = face
         left, top = tf.unstack(tf.reduce_min(windows[:, :2], axis=0))
         right, bottom = tf.unstack(tf.reduce_max(windows[:, 2:], axis=0))
         covered = (bottom - top, right - left)
@@ -100,11 +110,17 @@ def paste_back_by_face(
             )
             planes = combine(planes, said)
         around = [[top, height - bottom], [left, width - right]]
-        if base is None:
+        if not base_layer:
             return tf.pad(decide(planes), around)
-        inside = [plane[top:bottom, left:right] for plane in labels]
-        mask = tf.pad(decide(planes, tuple(inside)), around)
-        return tf.where(tf.pad(tf.ones(covered, tf.bool), around), mask, labels[1])
+        coarse, to_coarse = base_layer
+        window = (left, top, right, bottom)
+        inside = _sample_window(coarse, to_coarse, window, photo_size, "SYMMETRIC")
+        inside = tf.unstack(inside, axis=-1)
+        labels = best_class(inside, class_set.base_classes, "uint8")
+        mask = tf.pad(decide(planes, labels), around)
+        ids = tf.constant(class_set.base_classes, tf.uint8)
+        outside = tf.gather(ids, enlarged_labels(coarse, to_coarse, size))
+        return tf.where(tf.pad(tf.ones(covered, tf.bool), around), mask, outside)
 
     return tf.map_fn(
         paste_face,
@@ -121,11 +137,12 @@ def paste_probabilities(
     size: tuple[tf.Tensor, tf.Tensor],
     class_set: ClassSet = EIGHT_PARTS,
     base: tf.Tensor | None = None,
+    frame: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Pastes the probabilities of all classes: the scores that the mask is best of.
 
     The scores are those of `decide`; a pixel's are divided by their sum. The arguments
-    are those of `paste_back`; this allocates full canvases.
+    are those of `paste_back_by_face`; this allocates full canvases.
 
     Returns:
         float32 `(batch, height, width, classes)`.
@@ -135,10 +152,11 @@ def paste_probabilities(
     windows = _pixel_windows(theta, photo_size, probabilities[0].shape[1])
     faces = (tuple(probabilities), windows, invert_theta(theta))
     if base is not None:
-        faces += (base,)
+        to_coarse = _repeated(invert_theta(frame)[:, 0], tf.shape(base)[0])
+        faces += (base, to_coarse)
 
     def paste_face(face: tuple) -> tf.Tensor:
-        probabilities, windows, inverse, *base = face
+        probabilities, windows, inverse, *base_layer = face
         rest = tf.ones((height, width))
         planes: list[tf.Tensor] = [None] * class_set.num_classes
         sampled = _sample_windows(probabilities, inverse, windows, photo_size)
@@ -148,7 +166,11 @@ def paste_probabilities(
             rest *= tf.pad(1.0 - sum(scores), around, constant_values=1.0)
             for class_id, plane in zip(part.classes, scores, strict=True):
                 planes[class_id] = tf.pad(plane, around)
-        shares = tf.unstack(base[0], axis=-1) if base else [1.0]
+        shares: list = [1.0]
+        if base_layer:
+            whole = (0, 0, width, height)
+            enlarged = _sample_window(*base_layer, whole, photo_size, "SYMMETRIC")
+            shares = tf.unstack(enlarged, axis=-1)
         for class_id, share in zip(class_set.base_classes, shares, strict=True):
             planes[class_id] = rest * share
         scores = tf.stack(planes, axis=-1)
@@ -162,6 +184,11 @@ def paste_probabilities(
         ),
         parallel_iterations=1,
     )
+
+
+def _repeated(frames: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Gives each photo its frame, where all have one."""
+    return tf.repeat(frames, count // tf.shape(frames)[0], axis=0)
 
 
 def _pixel_windows(
@@ -212,7 +239,11 @@ def _sample_windows(
 
 
 def _sample_window(
-    patch: tf.Tensor, inverse: tf.Tensor, window: list, photo_size: tf.Tensor
+    patch: tf.Tensor,
+    inverse: tf.Tensor,
+    window: Sequence,
+    photo_size: tf.Tensor,
+    border: str = "CONSTANT",
 ) -> tf.Tensor:
     """Samples a patch at the photo's pixels of a window.
 
@@ -221,6 +252,7 @@ def _sample_window(
         inverse: float32 `(2, 3)`, photo -> patch.
         window: integers, left, top, right, bottom in photo pixels, half open.
         photo_size: float32 `(width, height)`.
+        border: what lies around the patch, see `sample_boxes`.
 
     Returns:
         float32 `(height, width, channels)` of the window.
@@ -232,4 +264,4 @@ def _sample_window(
     scale, shift = (corners[1] - corners[0]) / 2.0, (corners[1] + corners[0]) / 2.0
     theta = tf.concat([tf.linalg.diag(scale), shift[:, None]], axis=1)
     size = (bottom - top, right - left)
-    return sample_boxes(patch[None], theta[None, None], size)[0]
+    return sample_boxes(patch[None], theta[None, None], size, border)[0]

@@ -28,6 +28,7 @@ class ConvUnit(layers.Layer):
         kernel_size: side of the kernel, odd; 5 for a unit with `coarser_filters`.
         activation: name of the activation.
         coarser_filters: number of channels of the features of half the size.
+        scale: initializer of the norm's scale; `"zeros"` for the end of a residual.
 
     Input shape:
         float `(batch, height, width, channels)`, and, if there are
@@ -47,6 +48,7 @@ class ConvUnit(layers.Layer):
         kernel_size: int,
         activation: str = "relu",
         coarser_filters: int = 0,
+        scale: str = "ones",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -59,8 +61,11 @@ class ConvUnit(layers.Layer):
         self.kernel_size = kernel_size
         self.activation = activation
         self.coarser_filters = coarser_filters
+        self.scale = scale
         policy = self.dtype_policy
-        self.norm = layers.BatchNormalization(dtype=policy, **BATCH_NORM)
+        self.norm = layers.BatchNormalization(
+            gamma_initializer=scale, dtype=policy, **BATCH_NORM
+        )
         self.activate = layers.Activation(activation, dtype=policy)
 
     def build(self, input_shape: tuple) -> None:
@@ -102,6 +107,7 @@ class ConvUnit(layers.Layer):
             kernel_size=self.kernel_size,
             activation=self.activation,
             coarser_filters=self.coarser_filters,
+            scale=self.scale,
         )
         return config
 

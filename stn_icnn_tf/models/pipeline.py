@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from stn_icnn_tf.class_sets import ClassSet
@@ -41,6 +42,7 @@ class Pipeline:
         "framing",
         "window",
         "coarse_size",
+        "coarse_image_size",
         "patch_size",
         "canvas_size",
         "mean_crop",
@@ -91,7 +93,7 @@ class Pipeline:
         photos = ops.cast(photos, "float32")
         height, width = ops.shape(photos)[1:3]
         photo_frame = self.photo_frame((height, width))
-        coarse_size = (self.coarse_size, self.coarse_size)
+        coarse_size = (self.coarse_image_size,) * 2
         if self.framing == "stretch":
             coarse = self.resize(photos, coarse_size)
             return FramedPhotos(coarse, photos, photo_frame, photo_frame)
@@ -112,7 +114,16 @@ class Pipeline:
     # === Coarse net and windows ===
 
     def coarse_scores(self, coarse_image: Tensor, training: bool = False) -> Tensor:
-        """Labels the coarse image: eq. 1. Pixels 0..255 in, logits out."""
+        """Labels the coarse image: eq. 1.
+
+        Args:
+            coarse_image: float `(batch, coarse_image_size, coarse_image_size, 3)`,
+                0..255.
+            training: whether batch norm uses the statistics of the batch.
+
+        Returns:
+            float32 `(batch, coarse_size, coarse_size, classes)`, logits.
+        """
         return self.coarse(normalize(coarse_image), training=training)
 
     def enlarge_scores(
@@ -142,30 +153,39 @@ class Pipeline:
         shape = (ops.shape(scores)[0], *ops.shape(grid)[1:])
         return grid_sample(scores, ops.broadcast_to(grid, shape))
 
-    def base_probabilities(
-        self, coarse_scores: Tensor, frame: Tensor, size: tuple[Tensor, Tensor]
-    ) -> Tensor | None:
-        """Labels photos with the base classes: what no crop labels.
+    def base_probabilities(self, coarse_scores: Tensor) -> Tensor | None:
+        """Labels the coarse image with the base classes: what no crop labels.
 
         Args:
             coarse_scores: float `(batch, coarse_size, coarse_size, classes)`, logits.
-            frame: float `(batch or 1, 1, 2, 3)`, coarse -> photo.
-            size: `(height, width)` of the photos in pixels.
 
         Returns:
-            float `(batch, height, width, base classes)`, which add up to 1; None if
-            background is the only base class.
+            float `(batch, coarse_size, coarse_size, base classes)`, which add up to 1;
+            None if background is the only base class.
         """
         classes = self.class_set.base_classes
         if len(classes) == 1:
             return None
-        scores = ops.stack([coarse_scores[..., k] for k in classes], axis=-1)
-        return ops.softmax(self.enlarge_scores(scores, frame, size), axis=-1)
+        scores = ops.take(coarse_scores, ops.convert_to_tensor(classes), axis=-1)
+        return ops.softmax(scores, axis=-1)
 
     def localize(self, coarse_scores: Tensor, training: bool = False) -> Tensor:
-        """Predicts theta, patch -> coarse frame, from coarse logits: eq. 2."""
+        """Predicts theta, patch -> coarse frame, from coarse logits: eq. 2.
+
+        The localization network sees the parts' classes; the base classes are one.
+        """
         probabilities = ops.softmax(ops.cast(coarse_scores, "float32"), axis=-1)
+        if len(self.class_set.base_classes) > 1:
+            probabilities = ops.matmul(probabilities, self._base_as_one())
         return self.localization(probabilities, training=training)
+
+    def _base_as_one(self) -> np.ndarray:
+        """Adds up the base classes; float32 `(classes, 1 + classes of the parts)`."""
+        kept = self.class_set.part_classes
+        table = np.zeros((self.class_set.num_classes, 1 + len(kept)), "float32")
+        table[list(self.class_set.base_classes), 0] = 1.0
+        table[list(kept), range(1, 1 + len(kept))] = 1.0
+        return table
 
     def source_theta(self, theta: Tensor, frame: Tensor, source_size: Tensor) -> Tensor:
         """Takes theta from the coarse frame to the source, by the window rule."""
@@ -218,8 +238,25 @@ class Pipeline:
         theta: Tensor,
         size: tuple[Tensor, Tensor],
         base: Tensor | None = None,
+        frame: Tensor | None = None,
     ) -> Tensor:
-        """Pastes the parts, and the base layer, into masks: see `paste_back`."""
+        """Pastes the parts, and the base layer, into masks: see `paste_back`.
+
+        Args:
+            probabilities: see `paste_back`.
+            theta: see `paste_back`.
+            size: `(height, width)` of the photos in pixels.
+            base: what `base_probabilities` returned.
+            frame: float `(batch or 1, 1, 2, 3)`, coarse -> photo; None: as
+                `photo_frame` has it.
+
+        Returns:
+            uint8 `(batch, height, width)`, class ids.
+        """
+        if base is not None:
+            frame = self.photo_frame(size) if frame is None else frame
+            # Probabilities are enlarged, not scores: a softmax of fewer pixels.
+            base = self.enlarge_scores(base, frame, size)
         return paste_back(probabilities, theta, size, self.class_set, base)
 
     # === All of it ===
@@ -245,9 +282,7 @@ class Pipeline:
         return ParsedParts(
             [self.probabilities(scores) for scores in part_scores],
             framed.to_photo(theta),
-            self.base_probabilities(
-                coarse_scores, framed.photo_frame, ops.shape(photos)[1:3]
-            ),
+            self.base_probabilities(coarse_scores),
             coarse_scores,
         )
 

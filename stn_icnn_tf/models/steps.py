@@ -13,7 +13,7 @@ class FramedPhotos(NamedTuple):
     """A batch of photos, as the coarse net and the crop see it.
 
     Attributes:
-        coarse_image: float `(batch, coarse_size, coarse_size, 3)`, 0..255.
+        coarse_image: float `(batch, coarse_image_size, coarse_image_size, 3)`, 0..255.
         source: float `(batch, source height, source width, 3)`, 0..255.
         source_frame: float `(1, 1, 2, 3)`, coarse -> source.
         photo_frame: float `(1, 1, 2, 3)`, coarse -> photo.
@@ -42,8 +42,8 @@ class ParsedParts(NamedTuple):
         probabilities: one float `(batch, patch, patch, classes)` a part, as
             `paste_back` takes them.
         theta: float `(batch, parts, 2, 3)`, patch -> photo.
-        base: float `(batch, height, width, base classes)`, probabilities among the
-            base classes; None if background is the only one.
+        base: float `(batch, coarse_size, coarse_size, base classes)`, probabilities
+            among the base classes; None if background is the only one.
         coarse_scores: float `(batch, coarse_size, coarse_size, classes)`, logits.
     """
 

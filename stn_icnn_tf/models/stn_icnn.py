@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet, as_class_set
+from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD, ClassSet, as_class_set
 from stn_icnn_tf.geometry.windows import WINDOW_RULES
 from stn_icnn_tf.layers.icnn import InterlinkedCNN
 from stn_icnn_tf.layers.learned_crop import LearnedCrop
@@ -14,6 +14,7 @@ from stn_icnn_tf.layers.localization import (
     MEAN_CROP,
     LocalizationNetwork,
 )
+from stn_icnn_tf.layers.residual_icnn import RESOLUTION, ResidualInterlinkedCNN
 from stn_icnn_tf.models.pipeline import Pipeline
 from stn_icnn_tf.models.search_thresholds import SearchThresholds
 from stn_icnn_tf.shipped import shipped_file, shipped_models
@@ -21,13 +22,14 @@ from stn_icnn_tf.shipped import shipped_file, shipped_models
 Tensor = Any
 
 FRAMINGS = ("stretch", "letterbox")
+COARSE_NETS = ("interlinked", "residual")
 
 # Half as wide again as the paper's.
 _WIDE_FILTERS = (12, 24, 36, 48)
 
 # Arguments of named models. `paper` is the published setting for HELEN. `celebamask_hq`
 # and `helen` are those of the shipped models, which have wider part nets; the first has
-# that data set's mean face.
+# that data set's mean face. `head` labels the whole head.
 MODEL_PRESETS = {
     "default": {},
     "celebamask_hq": {
@@ -35,6 +37,13 @@ MODEL_PRESETS = {
         "part_filters": _WIDE_FILTERS,
     },
     "helen": {"part_filters": _WIDE_FILTERS},
+    "head": {
+        "class_set": HEAD,
+        "mean_crop": CELEBAMASK_HQ_CROP,
+        "coarse_net": "residual",
+        "coarse_filters": (48, 96, 128, 160),
+        "part_filters": _WIDE_FILTERS,
+    },
     "paper": {
         "framing": "stretch",
         "window": "fixed",
@@ -83,7 +92,10 @@ class StnIcnn(Pipeline, keras.Model):
             on a zero square; `"stretch"` is the paper's.
         window: `"face"`: windows grow with the face. `"fixed"`, the paper's:
             a patch pixel is a pixel of the source.
-        coarse_size: side of the coarse image in pixels.
+        coarse_net: `"interlinked"`, the paper's, which labels each pixel of the coarse
+            image; or `"residual"`, see `ResidualInterlinkedCNN`, which sees the
+            photo at twice the size that it labels it at.
+        coarse_size: side of the coarse scores in pixels.
         patch_size: side of a patch in pixels, odd.
         canvas_size: side in pixels of the square source from which patches are
             cropped when photos of several sizes share a batch. A letterboxed
@@ -126,6 +138,7 @@ class StnIcnn(Pipeline, keras.Model):
         class_set: ClassSet | dict | str = EIGHT_PARTS,
         framing: str = "letterbox",
         window: str = "face",
+        coarse_net: str = "interlinked",
         coarse_size: int = 128,
         patch_size: int = 81,
         canvas_size: int = 448,
@@ -149,12 +162,15 @@ class StnIcnn(Pipeline, keras.Model):
             )
         self.framing = _choice("framing", framing, FRAMINGS)
         self.window = _choice("window", window, WINDOW_RULES)
-        if canvas_size < coarse_size:
+        self.coarse_net = _choice("coarse_net", coarse_net, COARSE_NETS)
+        self.coarse_size = self.coarse_image_size = coarse_size
+        if coarse_net == "residual":
+            self.coarse_image_size = int(coarse_size / RESOLUTION)
+        if canvas_size < self.coarse_image_size:
             raise ValueError(
-                "Argument `canvas_size` must be at least `coarse_size`. Received: "
-                f"canvas_size={canvas_size}, coarse_size={coarse_size}"
+                "Argument `canvas_size` must be at least the side of the coarse image, "
+                f"{self.coarse_image_size}. Received: canvas_size={canvas_size}"
             )
-        self.coarse_size = coarse_size
         self.patch_size = patch_size
         self.canvas_size = canvas_size
         self.scale_range = scale_range
@@ -166,14 +182,19 @@ class StnIcnn(Pipeline, keras.Model):
 
         # === Layers ===
         policy = self.dtype_policy
-        self.coarse = InterlinkedCNN(
-            self.class_set.num_classes,
-            coarse_filters,
-            activation=activation,
-            background=COARSE_BACKGROUND,
-            dtype=policy,
-            name="coarse",
-        )
+        if coarse_net == "residual":
+            self.coarse = ResidualInterlinkedCNN(
+                self.class_set.num_classes, coarse_filters, dtype=policy, name="coarse"
+            )
+        else:
+            self.coarse = InterlinkedCNN(
+                self.class_set.num_classes,
+                coarse_filters,
+                activation=activation,
+                background=COARSE_BACKGROUND,
+                dtype=policy,
+                name="coarse",
+            )
         self.localization = LocalizationNetwork(
             mean_crop,
             scale_range if window == "face" else 0.0,
@@ -195,9 +216,10 @@ class StnIcnn(Pipeline, keras.Model):
             for part in self.class_set.parts
         }
         # Every shape that matters is known here, so the weights exist at once.
-        self.coarse.build((None, coarse_size, coarse_size, 3))
+        side = self.coarse_image_size
+        self.coarse.build((None, side, side, 3))
         self.localization.build(
-            (None, coarse_size, coarse_size, self.class_set.num_classes)
+            (None, coarse_size, coarse_size, 1 + len(self.class_set.part_classes))
         )
         for net in self.part_nets.values():
             net.build((None, patch_size, patch_size, 3))
@@ -252,6 +274,7 @@ class StnIcnn(Pipeline, keras.Model):
             class_set=self.class_set.get_config(),
             framing=self.framing,
             window=self.window,
+            coarse_net=self.coarse_net,
             coarse_size=self.coarse_size,
             patch_size=self.patch_size,
             canvas_size=self.canvas_size,

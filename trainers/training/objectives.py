@@ -200,8 +200,8 @@ def stage_counts(model: StnIcnn, stage: Stage, batch: Batch) -> dict[str, tf.Ten
         probabilities = [model.probabilities(s) for s in model.part_scores(patches)]
         truth = batch["mask"]
         size = tuple(truth.shape[1:3])
-        base = model.base_probabilities(scores, batch["frame"], size)
-        guess = model.paste_back(probabilities, theta, size, base)
+        base = model.base_probabilities(scores)
+        guess = model.paste_back(probabilities, theta, size, base, batch["frame"])
     if stage.name != "localization":
         real = batch["weight"] > 0
         counts["matrix"] = confusion_matrix(

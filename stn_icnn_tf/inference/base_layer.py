@@ -1,0 +1,68 @@
+"""Labelling a whole photo with the base layer, where nothing else is asked of it."""
+
+import tensorflow as tf
+
+from stn_icnn_tf.geometry.affine import to_pixels
+
+
+def enlarged_labels(
+    probabilities: tf.Tensor, to_coarse: tf.Tensor, size: tuple[tf.Tensor, tf.Tensor]
+) -> tf.Tensor:
+    """Finds the best class of coarse probabilities that are enlarged bilinearly.
+
+    Where the four coarse pixels around a photo's pixel have one best class, it is the
+    best of any mean of them: only along edges is anything interpolated.
+
+    Args:
+        probabilities: float32 `(coarse height, coarse width, channels)`.
+        to_coarse: float32 `(2, 3)`, photo -> coarse frame, without rotation. Beyond
+            the outermost coarse pixels these are repeated.
+        size: `(height, width)` of the photo in pixels.
+
+    Returns:
+        int32 `(height, width)`, channels.
+    """
+    coarse_height, coarse_width, channels = probabilities.shape
+    y, first_y = _positions(to_coarse[1, 1], to_coarse[1, 2], size[0], coarse_height)
+    x, first_x = _positions(to_coarse[0, 0], to_coarse[0, 2], size[1], coarse_width)
+    labels = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+    corner = labels[:-1, :-1]
+    alike = (
+        (corner == labels[1:, :-1])
+        & (corner == labels[:-1, 1:])
+        & (corner == labels[1:, 1:])
+    )
+    # One number says both: rows of pixels are repeated once.
+    marked = tf.where(alike, corner, -1)
+    marked = tf.gather(tf.gather(marked, first_y), first_x, axis=1)
+    edges = tf.where(marked < 0)
+    rows, columns = tf.cast(edges[:, 0], tf.int32), tf.cast(edges[:, 1], tf.int32)
+    top, left = tf.gather(first_y, rows), tf.gather(first_x, columns)
+    down = (tf.gather(y, rows) - tf.cast(top, tf.float32))[:, None]
+    right = (tf.gather(x, columns) - tf.cast(left, tf.float32))[:, None]
+    flat = tf.reshape(probabilities, (-1, channels))
+    place = top * coarse_width + left
+
+    def between(first: tf.Tensor) -> tf.Tensor:
+        one, other = tf.gather(flat, first), tf.gather(flat, first + 1)
+        return one + right * (other - one)
+
+    above, below = between(place), between(place + coarse_width)
+    best = tf.argmax(above + down * (below - above), axis=-1, output_type=tf.int32)
+    return tf.tensor_scatter_nd_update(marked, edges, best)
+
+
+def _positions(
+    scale: tf.Tensor, shift: tf.Tensor, count: tf.Tensor, coarse: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Finds where pixels lie among coarse ones along an axis.
+
+    Returns:
+        float32 `(count,)`, the place in coarse pixels; int32 `(count,)`, the coarse
+        pixel before it, of which there is one behind.
+    """
+    pixels = tf.cast(tf.range(count), tf.float32)
+    place = 2.0 * pixels / (tf.cast(count, tf.float32) - 1.0) - 1.0
+    place = to_pixels(scale * place + shift, coarse)
+    place = tf.clip_by_value(place, 0.0, coarse - 1.0)
+    return place, tf.minimum(tf.cast(place, tf.int32), coarse - 2)
