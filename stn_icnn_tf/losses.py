@@ -12,9 +12,35 @@ from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 
 Tensor = Any
 
+# A logit of no probability: its exponential is 0 in float32, and it stays finite.
+_LOW = -1e9
+
 
 def _mean_per_example(values: Tensor) -> Tensor:
     return ops.mean(ops.reshape(values, (ops.shape(values)[0], -1)), axis=1)
+
+
+def merge_undrawn(logits: Tensor, background: Tensor) -> Tensor:
+    """Merges into background the classes that a data set does not draw.
+
+    A label says "background" there where one of these is, too. So its probability is
+    the sum of theirs, the logit by which it is one the log-sum-exp of theirs, and they
+    have none left. Losses of the result are those of labels that allow several classes;
+    where a data set draws every class, the logits stay as they are.
+
+    Args:
+        logits: float `(batch, height, width, classes)`.
+        background: float `(batch, classes)`: 1 for the classes that the label
+            background may mean, itself one of them, else 0.
+
+    Returns:
+        float32, of the shape of `logits`; very low for classes that were merged.
+    """
+    logits = ops.cast(logits, "float32")
+    hidden = ops.reshape(background, (-1, 1, 1, logits.shape[-1])) > 0
+    merged = ops.logsumexp(ops.where(hidden, logits, _LOW), axis=-1, keepdims=True)
+    first = ops.arange(logits.shape[-1]) == 0
+    return ops.where(first, merged, ops.where(hidden, _LOW, logits))
 
 
 def cross_entropy(target: Tensor, logits: Tensor) -> Tensor:
@@ -65,11 +91,11 @@ def dice_loss(target: Tensor, logits: Tensor) -> Tensor:
     Returns:
         float `(batch,)`, in 0..1; 0 where no part is there.
     """
-    probabilities = ops.softmax(ops.cast(logits, "float32"), axis=-1)[..., 1:]
-    target = target[..., 1:]
-    size = ops.sum(target, axis=(1, 2))
-    overlap = ops.sum(probabilities * target, axis=(1, 2))
-    total = ops.sum(probabilities, axis=(1, 2)) + size
+    probabilities = ops.softmax(ops.cast(logits, "float32"), axis=-1)
+    # Background is left out of the sums, not of the pixels: that would copy them.
+    size = ops.sum(target, axis=(1, 2))[:, 1:]
+    overlap = ops.sum(probabilities * target, axis=(1, 2))[:, 1:]
+    total = ops.sum(probabilities, axis=(1, 2))[:, 1:] + size
     present = ops.cast(size > 0, "float32")
     values = (1.0 - 2.0 * overlap / (total + 1e-3)) * present
     return ops.sum(values, axis=1) / ops.maximum(ops.sum(present, axis=1), 1.0)

@@ -1,5 +1,6 @@
 """Confusion matrices, and the scores that the paper's tables are made of."""
 
+from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -31,15 +32,35 @@ def confusion_matrix(
     return ops.reshape(ops.cast(counts, "int64"), (num_classes, num_classes))
 
 
-def _score_tensors(matrix: Tensor, class_set: ClassSet) -> dict[str, Tensor]:
+def merge_undrawn_ids(predictions: Tensor, background: Tensor) -> Tensor:
+    """Calls background what a data set's labels call so: classes it does not draw.
+
+    Args:
+        predictions: integer `(batch, ...)`, class ids.
+        background: float `(batch, classes)`: 1 for the classes that the label
+            background may mean, else 0.
+
+    Returns:
+        int32 `(batch, ...)`.
+    """
+    count = background.shape[-1]
+    tables = ops.where(background > 0, 0, ops.arange(count, dtype="int32"))
+    pixels = ops.reshape(ops.cast(predictions, "int32"), (ops.shape(tables)[0], -1))
+    return ops.reshape(
+        ops.take_along_axis(tables, pixels, axis=1), ops.shape(predictions)
+    )
+
+
+def _score_tensors(
+    matrix: Tensor, class_set: ClassSet, undrawn: Collection[int] = ()
+) -> dict[str, Tensor]:
     """Computes what `scores` returns, as scalars, by `keras.ops` alone."""
     matrix, count = ops.cast(matrix, "int64"), class_set.num_classes
-    foreground = tuple(range(1, count))
-    merged = (
-        *class_set.columns,
-        ("overall", foreground),
-        ("overall_strict", foreground),
-    )
+    drawn = [k for k in range(1, count) if k not in undrawn]
+    cropped = {class_id for part in class_set.parts for class_id in part.classes}
+    parts = tuple(k for k in drawn if k in cropped) if cropped else tuple(drawn)
+    columns = [(name, ids) for name, ids in class_set.columns if {*ids} <= {*drawn}]
+    merged = (*columns, ("overall", parts), ("overall_strict", parts))
     groups = [(class_id,) for class_id in range(count)] + [ids for _, ids in merged]
     members = np.zeros((len(groups), count), bool)
     for group, classes in zip(members, groups, strict=True):
@@ -61,29 +82,42 @@ def _score_tensors(matrix: Tensor, class_set: ClassSet) -> dict[str, Tensor]:
     precision, recall = ratio(right, predicted), ratio(right, labelled)
     f1 = ratio(2 * right, predicted + labelled)
     result = {}
-    for class_id, name in enumerate(class_set.names):
+    for class_id in (0, *drawn):
+        name = class_set.names[class_id]
         result[f"{name}_precision"] = precision[class_id]
         result[f"{name}_recall"] = recall[class_id]
         result[f"{name}_f1"] = f1[class_id]
     for index, (name, _) in enumerate(merged, start=count):
         result[name] = f1[index]
-    result["mean_f1"] = ops.mean(f1[1:count])
+    means = {"mean_f1": drawn}
+    if len(cropped) < count - 1:
+        means["parts_mean_f1"] = parts
+    for name, ids in means.items():
+        result[name] = ops.mean(ops.take(f1, np.array(ids, "int32")))
     return result
 
 
-def scores(matrix: np.ndarray, class_set: ClassSet = EIGHT_PARTS) -> dict[str, float]:
+def scores(
+    matrix: np.ndarray,
+    class_set: ClassSet = EIGHT_PARTS,
+    undrawn: Collection[int] = (),
+) -> dict[str, float]:
     """Computes the scores of a confusion matrix summed over a whole data set.
 
     Args:
         matrix: integer `(classes, classes)`, rows labels, columns predictions.
         class_set: names the classes, and the columns of merged ones.
+        undrawn: ids of the classes that the labels do not draw, and so cannot tell.
+            They have no score.
 
     Returns:
         for each class `NAME`: `NAME_precision`, `NAME_recall`, `NAME_f1`; for
         each column of the class set (merged eyes, brows, mouth) its F1
-        under its name; `overall`, the benchmark's, in which a confusion of two
-        parts counts as right; `overall_strict`, in which only the same class is
-        right; `mean_f1` over all classes but background. All in 0..1.
+        under its name; `overall`, the benchmark's, over the classes of cropped
+        parts, in which a confusion of two of them counts as right;
+        `overall_strict`, in which only the same class is right; `mean_f1` over all
+        classes but background; and, if some of them are no part's, `parts_mean_f1`
+        over those of the parts. All in 0..1.
 
     Raises:
         ValueError: if `matrix` is not of that shape.
@@ -98,7 +132,7 @@ def scores(matrix: np.ndarray, class_set: ClassSet = EIGHT_PARTS) -> dict[str, f
             f"Argument `matrix` must have shape {shape}. "
             f"Received: matrix.shape={matrix.shape}"
         )
-    tensors = _score_tensors(matrix, class_set)
+    tensors = _score_tensors(matrix, class_set, undrawn)
     return {name: float(score) for name, score in tensors.items()}
 
 
@@ -113,6 +147,8 @@ class FaceParsingScores(keras.metrics.Metric):
     Args:
         class_set: the classes: a `ClassSet`, its config, or a name in `CLASS_SETS`.
         name: of the metric.
+        undrawn: ids of the classes that the labels do not draw: where one is
+            predicted, background is counted, and it has no score.
 
     Example:
 
@@ -129,10 +165,12 @@ class FaceParsingScores(keras.metrics.Metric):
         self,
         class_set: ClassSet | dict | str = EIGHT_PARTS,
         name: str = "face_parsing_scores",
+        undrawn: Collection[int] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
         self.class_set = as_class_set(class_set)
+        self.undrawn = tuple(undrawn)
         # int64: a float32 stops counting at 2**24 pixels, some 70 photos.
         self.matrix = self.add_variable(
             shape=(self.class_set.num_classes,) * 2,
@@ -165,6 +203,10 @@ class FaceParsingScores(keras.metrics.Metric):
             y_pred = ops.argmax(y_pred, axis=-1)
         y_true, y_pred = ops.reshape(y_true, (-1,)), ops.reshape(y_pred, (-1,))
         count = self.class_set.num_classes
+        if self.undrawn:
+            told = np.arange(count, dtype="int32")
+            told[list(self.undrawn)] = 0
+            y_pred = ops.take(told, y_pred)
         self.update_matrix(confusion_matrix(y_true, y_pred, count))
 
     def update_matrix(self, matrix: Tensor) -> None:
@@ -173,7 +215,11 @@ class FaceParsingScores(keras.metrics.Metric):
 
     def result(self) -> dict[str, Tensor]:
         """Returns the dict of `scores`, as float64 scalars."""
-        return _score_tensors(self.matrix, self.class_set)
+        return _score_tensors(self.matrix, self.class_set, self.undrawn)
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "class_set": self.class_set.get_config()}
+        return {
+            **super().get_config(),
+            "class_set": self.class_set.get_config(),
+            "undrawn": list(self.undrawn),
+        }

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet, Part, as_class_set
 from stn_icnn_tf.data.augment import mirror_mask
-from stn_icnn_tf.data.preprocess import evaluation_batches
+from stn_icnn_tf.data.batches import evaluation_batches
 from stn_icnn_tf.geometry.affine import invert_theta, make_theta
 from stn_icnn_tf.geometry.paste_back import paste_back
 from stn_icnn_tf.inference.base_layer import enlarged_labels
@@ -267,16 +267,66 @@ def test_the_model_saves_its_set(model, tmp_path):
     np.testing.assert_array_equal(loaded(photo)["mask"], model(photo)["mask"])
 
 
-@pytest.mark.parametrize("name", ["coarse", "parts", "end_to_end"])
-def test_every_stage_trains_and_counts_it(model, name):
-    def known(example):  # The ids of drawn faces go up to 8.
+def head_batch(model):
+    """Two drawn faces, whose ids go up to 8."""
+
+    def known(example):
         mask = tf.minimum(example["segmentation_mask"], 6)
         return {**example, "segmentation_mask": mask}
 
-    batch = next(iter(evaluation_batches(faces(2).map(known), framing_of(model), 2)))
+    return next(iter(evaluation_batches(faces(2).map(known), framing_of(model), 2)))
+
+
+@pytest.mark.parametrize("name", ["coarse", "parts", "end_to_end"])
+def test_every_stage_trains_and_counts_it(model, name):
+    batch = head_batch(model)
     rates = {"coarse": {"coarse_rate": 1e-3}, "parts": {"parts_rate": 1e-3}}
     stage = Stage(name, 1, **rates.get(name, {"coarse_rate": 1e-3, "parts_rate": 1e-3}))
     losses = stage_losses(model, stage, batch, tf.constant([0, 0], tf.int64))
     assert np.isfinite(losses["loss"]).all()
     matrix = stage_counts(model, stage, batch)["matrix"]
     assert matrix.shape == (7, 7) and int(tf.reduce_sum(matrix)) > 0
+
+
+@pytest.mark.parametrize("name", ["coarse", "end_to_end"])
+def test_a_set_that_draws_less_is_counted_by_what_it_draws(model, name):
+    """Of two photos, the one of a set that draws neither hair (1) nor skin (4)."""
+    batch = head_batch(model)
+    for key in ("mask", "coarse_mask"):
+        ids = tf.constant([0, 0, 2, 3, 0, 5, 6], tf.uint8)
+        batch[key] = tf.gather(ids, tf.cast(batch[key], tf.int32))
+    stage = Stage(name, 1, coarse_rate=1e-3, parts_rate=1e-3)
+    whole = stage_counts(model, stage, batch)
+    hidden = tf.constant([[1.0, 1, 0, 0, 1, 0, 0], [1.0, 0, 0, 0, 0, 0, 0]])
+    counts = stage_counts(model, stage, {**batch, "background": hidden})
+    assert counts["drawn"].numpy().tolist() == [0, 1, 2, 2, 1, 2, 2]
+    first = {k: v[:1] for k, v in batch.items()} | {"background": hidden[:1]}
+    alone = stage_counts(model, stage, first)["matrix"].numpy()
+    assert not alone[:, [1, 4]].any() and alone.sum() > 0
+    assert whole["matrix"].numpy()[:, [1, 4]].any()
+    # What was called hair or skin there is called background now.
+    moved = counts["matrix"] - whole["matrix"]
+    assert tf.reduce_all(tf.reduce_sum(moved, axis=1) == 0)
+    assert tf.reduce_all(moved[:, 0] >= 0) and tf.reduce_any(moved[:, 0] > 0)
+
+
+def test_the_coarse_loss_takes_labels_of_twice_the_size(model):
+    batch = head_batch(model)
+    mask = batch["coarse_mask"]
+    fine = tf.repeat(tf.repeat(mask, 2, axis=1), 2, axis=2)
+    stage = Stage("coarse", 1, coarse_rate=1e-3)
+    keys = [tf.constant([0, 1024 * step], tf.int64) for step in range(30)]
+
+    def loss(mask, key):
+        losses = stage_losses(model, stage, {**batch, "coarse_mask": mask}, key)
+        return losses["loss"].numpy()
+
+    values = [loss(fine, key) for key in keys]
+    assert len(np.unique([v[0] for v in values])) == 4  # As many phases.
+    np.testing.assert_array_equal(values[0], loss(fine, keys[0]))
+    np.testing.assert_allclose(values[0], loss(mask, keys[0]), rtol=0.2)
+    counts = stage_counts(model, stage, {**batch, "coarse_mask": fine})
+    scores = model.coarse_scores(batch["coarse_image"])
+    guess = tf.argmax(tf.image.resize(scores, fine.shape[1:3]), axis=-1)
+    expected = confusion_matrix(fine, guess, 7)
+    np.testing.assert_array_equal(counts["matrix"], expected)

@@ -6,6 +6,7 @@ from stn_icnn_tf.losses import (
     binary_cross_entropy,
     cross_entropy,
     dice_loss,
+    merge_undrawn,
     part_loss,
     part_targets,
     smooth_l1,
@@ -89,3 +90,72 @@ def test_dice_loss_is_one_minus_soft_f1_of_the_classes_that_are_there():
     nothing = np.zeros_like(target)
     nothing[..., 0] = 1.0
     assert not np.any(dice_loss(nothing, even))
+
+
+# === Labels of a data set that does not draw every class ===
+
+
+def head_loss(labels, logits, background):
+    """Minus the log of the sum of the probabilities of the allowed classes."""
+    values = np.exp(logits.astype("float64"))
+    values /= values.sum(-1, keepdims=True)
+    allowed = np.eye(logits.shape[-1])[labels]
+    allowed[labels == 0] = np.broadcast_to(background[:, None, None], allowed.shape)[
+        labels == 0
+    ]
+    return -np.log((values * allowed).sum(-1)).mean((1, 2))
+
+
+@pytest.mark.parametrize("scale", [1.0, 60.0])
+def test_background_may_be_any_class_that_is_not_drawn(scale):
+    rng = np.random.default_rng(0)
+    logits = (scale * rng.normal(size=(2, 3, 4, 5))).astype("float32")
+    labels = rng.integers(0, 3, (2, 3, 4))
+    background = np.array([[1, 0, 0, 1, 1], [1, 0, 0, 0, 0]], "float32")
+    merged = merge_undrawn(logits, background)
+    target = np.eye(5, dtype="float32")[labels]
+    loss = np.array(cross_entropy(target, merged))
+    np.testing.assert_allclose(loss, head_loss(labels, logits, background), rtol=1e-4)
+    # Where everything is drawn, nothing changes, to the last digit.
+    np.testing.assert_array_equal(merged[1], logits[1])
+    assert loss[1] == np.array(cross_entropy(target, logits))[1]
+
+
+def test_hidden_classes_share_the_gradient_of_background_and_drawn_ones_do_not():
+    logits = tf.Variable([[[[0.0, 0.0, 1.0, 2.0]]]])
+    background = tf.constant([[1.0, 0.0, 1.0, 1.0]])
+    with tf.GradientTape() as tape:
+        merged = merge_undrawn(logits, background)
+        loss = cross_entropy(tf.one_hot([[[0]]], 4), merged)
+    gradient = tape.gradient(loss, logits).numpy().ravel()
+    p = np.exp([0.0, 0.0, 1.0, 2.0]) / np.exp([0.0, 0.0, 1.0, 2.0]).sum()
+    # d/dz of -log(1 - p_1): hidden classes rise by their shares of the rest.
+    expected = p - np.array([p[0], 0, p[2], p[3]]) / (1 - p[1])
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5)
+
+
+def test_dice_counts_the_drawn_classes_alone():
+    # Of the second class, which is not drawn, the net is sure everywhere.
+    logits = np.zeros((1, 2, 2, 3), "float32")
+    logits[..., 2] = 50.0
+    target = np.zeros_like(logits)
+    target[0, 0, :, 1] = target[0, 1, :, 0] = 1.0
+    hidden = np.array([[1.0, 0.0, 1.0]], "float32")
+    drawn = np.array([[1.0, 0.0, 0.0]], "float32")
+    np.testing.assert_allclose(
+        dice_loss(target, merge_undrawn(logits, hidden)), [1.0], atol=1e-3
+    )
+    # It costs nothing where background is right, all where class 1 is.
+    right = np.where(target[..., 1:2] > 0, [0.0, 50.0, 0.0], [0.0, 0.0, 50.0])
+    right = right.astype("float32")
+    np.testing.assert_allclose(
+        dice_loss(target, merge_undrawn(right, hidden)), [0.0], atol=1e-3
+    )
+    np.testing.assert_array_equal(
+        dice_loss(target, merge_undrawn(right, drawn)), dice_loss(target, right)
+    )
+    # Background called class 1 counts against it, as ever.
+    wrong = np.where(np.ones_like(target) > 0, [0.0, 50.0, 0.0], 0.0).astype("float32")
+    np.testing.assert_allclose(
+        dice_loss(target, merge_undrawn(wrong, hidden)), [1 / 3], atol=1e-3
+    )

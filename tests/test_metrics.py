@@ -3,8 +3,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import EIGHT_PARTS
-from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix, scores
+from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD
+from stn_icnn_tf.metrics import (
+    FaceParsingScores,
+    confusion_matrix,
+    merge_undrawn_ids,
+    scores,
+)
 from tests.helpers import faces, mirrored
 
 
@@ -145,3 +150,63 @@ def test_metric_works_in_the_loop_of_keras(jit_compile):
     for name, score in alone.result().items():
         assert logs[name] == pytest.approx(float(score), abs=1e-6), name
     assert 0 < logs["overall"] < 1
+
+
+# === What a data set can tell ===
+
+
+def test_predictions_become_what_the_labels_of_their_set_call_them():
+    background = np.array([[1, 0, 1, 0], [1, 0, 0, 0]], "float32")
+    guess = np.array([[[0, 1], [2, 3]], [[2, 2], [1, 0]]])
+    expected = [[[0, 1], [0, 3]], [[2, 2], [1, 0]]]
+    np.testing.assert_array_equal(merge_undrawn_ids(guess, background), expected)
+
+
+def test_overall_is_that_of_the_parts_and_the_mean_that_of_all_classes():
+    skin, hair = HEAD.id_of("skin"), HEAD.id_of("hair")
+    matrix = np.zeros((19, 19), int)
+    matrix[5, 5], matrix[5, skin], matrix[skin, skin] = 60, 20, 100
+    matrix[skin, 5], matrix[hair, skin], matrix[hair, hair] = 10, 5, 45
+    matrix[3, 5] = 8  # An eye called nose: right in `overall`.
+    result = scores(matrix, HEAD)
+    nose, skin_f1, hair_f1 = 120 / 158, 200 / 235, 90 / 95
+    assert result["nose_f1"] == pytest.approx(nose)
+    assert result["overall"] == pytest.approx(2 * 68 / (88 + 78))
+    assert result["overall_strict"] == pytest.approx(2 * 60 / (88 + 78))
+    # The left eye has 0, classes that are nowhere 1.
+    assert result["parts_mean_f1"] == pytest.approx((nose + 6) / 8)
+    assert result["mean_f1"] == pytest.approx((nose + skin_f1 + hair_f1 + 14) / 18)
+    assert "parts_mean_f1" not in scores(np.eye(9, dtype=int))
+
+
+def test_what_is_not_drawn_has_no_score():
+    undrawn = HEAD.base_classes[1:]
+    parts = np.random.default_rng(0).integers(1, 99, (9, 9))
+    matrix = np.zeros((19, 19), int)
+    matrix[:9, :9] = parts
+    result = scores(matrix, HEAD, undrawn)
+    alone = scores(parts)
+    assert result.pop("parts_mean_f1") == alone["mean_f1"]
+    assert result == alone
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_metric_counts_what_is_not_drawn_as_background(jit_compile):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 9, (2, 8, 8))
+    probabilities = rng.random((2, 8, 8, 19)).astype("float32")
+    undrawn = HEAD.base_classes[1:]
+    metric = FaceParsingScores(HEAD, undrawn=undrawn)
+    metric = FaceParsingScores.from_config(metric.get_config())
+
+    @tf.function(jit_compile=jit_compile)
+    def update(labels, scores):
+        metric.update_state(labels, scores)
+        return metric.result()
+
+    result = update(tf.constant(labels), tf.constant(probabilities))
+    guess = probabilities.argmax(-1)
+    told = np.where(np.isin(guess, undrawn), 0, guess)
+    expected = scores(np.array(confusion_matrix(labels, told, 19)), HEAD, undrawn)
+    assert {name: float(score) for name, score in result.items()} == expected
+    assert "skin_f1" not in expected and "ears" not in expected

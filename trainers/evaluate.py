@@ -13,13 +13,13 @@ from absl import app, flags
 
 from stn_icnn_tf.files import write_whole
 from stn_icnn_tf.inference.fused import PRECISIONS, FusedModel
-from stn_icnn_tf.metrics import FaceParsingScores, confusion_matrix, scores
+from stn_icnn_tf.metrics import FaceParsingScores, scores
 from stn_icnn_tf.models.pipeline import Pipeline
 from stn_icnn_tf.pretrained import load_model
 from trainers.common.charts import write_record
 from trainers.common.data import (
-    class_table,
     decoded_photos,
+    find_label_map,
     label_names,
     load_builder,
     load_split,
@@ -31,6 +31,7 @@ from trainers.common.flags import (
     refuse_flags,
     usage_errors,
 )
+from trainers.common.label_map import LabelMap
 from trainers.common.paths import define_path, define_paths, output_file
 from trainers.evaluation.croppers import CROPPERS, make_cropper
 from trainers.evaluation.subgroups import (
@@ -71,7 +72,7 @@ def evaluate(
     model: Pipeline,
     dataset: tf.data.Dataset,
     cropper: str = "learned",
-    table: np.ndarray | None = None,
+    label_map: LabelMap | None = None,
     groups: SubgroupScores | None = None,
     glasses_id: int | None = None,
 ) -> dict[str, dict[str, float]]:
@@ -81,7 +82,9 @@ def evaluate(
         model: the model, or its fused form.
         dataset: examples of a TFDS builder of this project.
         cropper: one of `croppers.CROPPERS`.
-        table: class id of each id in the labels, see `class_table`; None: the same.
+        label_map: how the labels read in the model's classes; None: they are these.
+            Classes that they do not draw are background where they are predicted, and
+            have no score.
         groups: gets the confusion matrix of each photo.
         glasses_id: id of glasses in the labels; None: they do not tell.
 
@@ -106,21 +109,26 @@ def evaluate(
         return outputs["mask"], tf.cast(tf.argmax(coarse, axis=-1), tf.uint8)
 
     class_set = model.class_set
-    metrics = {name: FaceParsingScores(class_set) for name in ("stn_icnn", "coarse")}
+    if label_map is None:
+        label_map = LabelMap.of(range(class_set.num_classes), class_set)
+    undrawn, table = label_map.undrawn, np.array(label_map.table, "uint8")
+    metrics = {
+        name: FaceParsingScores(class_set, undrawn=undrawn)
+        for name in ("stn_icnn", "coarse")
+    }
     for example in decoded_photos(dataset):
         label, glasses = example["segmentation_mask"].numpy(), None
         if glasses_id is not None:
             glasses = label[..., 0] == glasses_id
-        if table is not None:
-            label = table[label]
+        label = table[label]
         mask, coarse = parse(example["image"], label)
         metrics["stn_icnn"].update_state(label[..., 0], mask[0])
         metrics["coarse"].update_state(label[..., 0], coarse[0])
         if groups is not None:
-            count = class_set.num_classes
-            matrix = np.asarray(confusion_matrix(label[..., 0], mask[0], count))
-            groups.update(matrix, label[..., 0], glasses)
-    return {name: scores(m.matrix, class_set) for name, m in metrics.items()}
+            alone = FaceParsingScores(class_set, undrawn=undrawn)
+            alone.update_state(label[..., 0], mask[0])
+            groups.update(alone.matrix.numpy(), label[..., 0], glasses)
+    return {name: scores(m.matrix, class_set, undrawn) for name, m in metrics.items()}
 
 
 def write_tables() -> None:
@@ -163,13 +171,15 @@ def main(argv: list[str]) -> None:
         builder = load_builder(
             FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir, model.class_set
         )
+        label_map = find_label_map(builder, model.class_set)
         dataset = load_split(builder, FLAGS.split)
     if FLAGS.form != "keras":
         model = FusedModel(model, FLAGS.form)
-    groups = SubgroupScores(model.class_set) if FLAGS.subgroups else None
-    names, table = label_names(builder), class_table(builder, model.class_set)
+    undrawn = label_map.undrawn
+    groups = SubgroupScores(model.class_set, undrawn) if FLAGS.subgroups else None
+    names = label_names(builder)
     glasses_id = names.index(GLASSES) if GLASSES in names else None
-    results = evaluate(model, dataset, FLAGS.cropper, table, groups, glasses_id)
+    results = evaluate(model, dataset, FLAGS.cropper, label_map, groups, glasses_id)
     print(f"Cropper: {FLAGS.cropper}")
     print(format_table(results, model.class_set))
     if groups is not None:

@@ -14,7 +14,7 @@ from stn_icnn_tf.data.augment import AUGMENTATIONS, Augmentation
 from stn_icnn_tf.data.preprocess import Framing, frame_example
 from stn_icnn_tf.files import written_beside
 from stn_icnn_tf.visualize import contact_sheet, overlay
-from trainers.common.data import load_builder, load_split, refuse_other_classes
+from trainers.common.data import load_photos
 from trainers.common.flags import define_dataset_flags, refuse_arguments, usage_errors
 from trainers.common.paths import define_path, output_file
 from trainers.configs.overrides import define_class_set_flag, read_class_set
@@ -90,11 +90,14 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         output = output_file(FLAGS.output)
         class_set = read_class_set(FLAGS.class_set)
-        builder = load_builder(
-            FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir, class_set
+        dataset = load_photos(
+            FLAGS.dataset,
+            FLAGS.split,
+            class_set,
+            FLAGS.data_dir,
+            FLAGS.manual_dir,
+            FLAGS.count,
         )
-        refuse_other_classes(builder, class_set)
-        dataset = load_split(builder, FLAGS.split).take(FLAGS.count)
         if FLAGS.augmentation is not None:
             augmentation = AUGMENTATIONS[FLAGS.augmentation]
         else:

@@ -7,6 +7,12 @@ other settings are refused; but a stage may get more epochs: it goes on, or with
 decay starts again, and so do the stages after it.
 
   python -m trainers.train --dataset=helen --manual_dir=DOWNLOADS --run_dir=runs/helen
+
+With --mix, a batch has photos of several data sets. An epoch is a pass over the first
+one, which chooses epochs, too. What a set does not draw, its background may be:
+
+  python -m trainers.train --class_set=head --dataset=celeb_a_mask_hq/all \
+    --mix=helen=0.15 --run_dir=runs/head
 """
 
 import contextlib
@@ -19,12 +25,18 @@ import keras
 import tensorflow as tf
 from absl import app, flags, logging
 
+from stn_icnn_tf.data.mixture import Mixture
 from stn_icnn_tf.extras import needs_extra
 from stn_icnn_tf.files import remove_unfinished, written_beside
 from stn_icnn_tf.models.stn_icnn import MODEL_PRESETS, StnIcnn, preset_arguments
 from stn_icnn_tf.pretrained import differing_arguments, load_model, with_arguments
-from trainers.common.data import load_builder, load_split, refuse_other_classes
-from trainers.common.flags import define_dataset_flags, refuse_arguments, usage_errors
+from trainers.common.data import find_training_map, load_builder, load_split
+from trainers.common.flags import (
+    define_dataset_flags,
+    parse_mix,
+    refuse_arguments,
+    usage_errors,
+)
 from trainers.common.paths import define_path, output_folder
 from trainers.common.search_thresholds import measured_thresholds
 from trainers.configs.overrides import (
@@ -38,6 +50,7 @@ from trainers.training.checkpoints import load_earlier_stages, stage_built_on
 from trainers.training.checks import refuse_batch_size, refuse_jitter, steps_per_epoch
 from trainers.training.errors import RunError
 from trainers.training.loop import Trainer, run_stages
+from trainers.training.presence import with_presence
 from trainers.training.run_config import (
     format_config,
     run_environment,
@@ -52,6 +65,12 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_dataset_flags()
+    flags.DEFINE_multi_string(
+        "mix",
+        [],
+        "Data set to mix in, and its share of the photos: DATASET=SHARE, e.g. "
+        "helen=0.15; its split train; may be repeated.",
+    )
     define_path("run_dir", None, "Folder of the run: made, or resumed.")
     flags.DEFINE_bool(
         "print_config", False, "Print the run's settings as JSON, and train nothing."
@@ -115,7 +134,7 @@ def train_stages(
     model: StnIcnn,
     stages: tuple[Stage, ...],
     strategy: tf.distribute.Strategy,
-    training: tf.data.Dataset,
+    training: Mixture,
     validation: tf.data.Dataset,
     run_dir: pathlib.Path,
 ) -> None:
@@ -160,12 +179,23 @@ def main(argv: list[str]) -> None:
             arguments["class_set"] = read_class_set(FLAGS.class_set)
         class_set = preset_arguments(FLAGS.preset, **arguments)["class_set"]
         start = load_model(FLAGS.init_from) if FLAGS.init_from else None
-        builder = load_builder(
-            FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir, class_set
+        mix = parse_mix(FLAGS.mix)
+        builders = [
+            load_builder(name, FLAGS.data_dir, FLAGS.manual_dir, class_set)
+            for name in (FLAGS.dataset, *mix)
+        ]
+        maps = [find_training_map(builder, class_set) for builder in builders]
+        splits = [FLAGS.train_split, *["train" for _ in mix]]
+        training = Mixture(
+            tuple(
+                label_map.attach(load_split(builder, split))
+                for label_map, builder, split in zip(
+                    maps, builders, splits, strict=True
+                )
+            ),
+            tuple(mix.values()),
         )
-        refuse_other_classes(builder, class_set)
-        training = load_split(builder, FLAGS.train_split)
-        validation = load_split(builder, FLAGS.validation_split)
+        validation = maps[0].attach(load_split(builders[0], FLAGS.validation_split))
 
     keras.utils.set_random_seed(FLAGS.seed)
     with usage_errors():
@@ -183,15 +213,16 @@ def main(argv: list[str]) -> None:
             if stage.epochs:
                 refuse_batch_size(stage, strategy.num_replicas_in_sync)
                 refuse_jitter(stage, class_set)
-                steps_per_epoch(training, stage)
+                steps_per_epoch(training, stage, class_set)
     devices = strategy.extended.worker_devices
     settings = run_settings(
         model,
         schedule,
-        builder,
+        builders[0],
         (FLAGS.train_split, FLAGS.validation_split),
         FLAGS.seed,
         (FLAGS.init_from, start) if start is not None else None,
+        {b.info.full_name: share for b, share in zip(builders[1:], mix.values())},
     )
     environment = run_environment(devices, FLAGS.jit_compile)
     if FLAGS.print_config:
@@ -203,6 +234,9 @@ def main(argv: list[str]) -> None:
     with run_errors(), locked(run_dir):
         remove_unfinished(run_dir)
         settle_config(run_dir, settings, environment)
+        if any(stage.repeat_threshold for stage in stages if stage.epochs):
+            names = [f"{b.info.full_name} {s}" for b, s in zip(builders, splits)]
+            training = with_presence(training, names, class_set, run_dir)
         train_stages(model, stages, strategy, training, validation, run_dir)
 
 

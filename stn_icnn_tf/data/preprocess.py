@@ -1,4 +1,4 @@
-"""The input pipeline: decode, frame, augment, batch, prefetch; seeded.
+"""Examples as training wants them: decoded, framed, augmented.
 
 Datasets are those of `tfds_builders`: examples `{"image", "segmentation_mask",
 "name"}`. Those of a labelled folder have `image_file`, a path, for `image`.
@@ -93,8 +93,29 @@ def _read_file(path: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(photo, (None, None, 3))
 
 
+def decode_label(example: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Decodes a label where it is still encoded; its ids become the model's.
+
+    Args:
+        example: `segmentation_mask`; and, if its ids are not the model's,
+            `label_table`, uint8 `(ids,)`, the model's id of each.
+
+    Returns:
+        uint8 `(height, width, 1)`. An id that the table does not have is an error.
+    """
+    mask = example["segmentation_mask"]
+    if mask.dtype == tf.string:
+        mask = tf.io.decode_image(mask, 1, expand_animations=False)
+        mask.set_shape((None, None, 1))
+    if "label_table" in example:
+        mask = tf.gather(example["label_table"], tf.cast(mask, tf.int32))
+    return mask
+
+
 def decode_example(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Decodes a photo and its label where they are still encoded, or still a file.
+
+    The label's ids become the model's, see `decode_label`.
 
     Shuffling and caching encoded examples takes a tenth of the memory, paths take
     none, and decoding here is done in parallel.
@@ -102,13 +123,20 @@ def decode_example(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     decoded = dict(example)
     if "image_file" in decoded:
         decoded["image"] = _read_file(decoded.pop("image_file"))
-    for name, channels in (("image", 3), ("segmentation_mask", 1)):
-        if decoded[name].dtype == tf.string:
-            decoded[name] = tf.io.decode_image(
-                decoded[name], channels, expand_animations=False
-            )
-            decoded[name].set_shape((None, None, channels))
+    if decoded["image"].dtype == tf.string:
+        decoded["image"] = tf.io.decode_image(
+            decoded["image"], 3, expand_animations=False
+        )
+        decoded["image"].set_shape((None, None, 3))
+    decoded["segmentation_mask"] = decode_label(decoded)
+    decoded.pop("label_table", None)
     return decoded
+
+
+def _background(example: dict[str, tf.Tensor], class_set: ClassSet) -> tf.Tensor:
+    if "background" in example:
+        return tf.ensure_shape(example["background"], (class_set.num_classes,))
+    return tf.one_hot(0, class_set.num_classes)
 
 
 def frame_example(
@@ -121,7 +149,9 @@ def frame_example(
 
     Args:
         example: `image` uint8 `(height, width, 3)`, `segmentation_mask` uint8
-            `(height, width, 1)`; or what `decode_example` makes these of.
+            `(height, width, 1)`; or what `decode_example` makes these of. And, if
+            the data set does not draw every class, `background`, float32
+            `(classes,)`: 1 for the classes that the label background may mean.
         framing: the sizes.
         augmentation: ranges of the random operations, or None for none.
         seed: integer `(2,)`, needed with `augmentation`.
@@ -131,7 +161,8 @@ def frame_example(
         canvas)`; `coarse_image` float32 `(coarse, coarse, 3)`, 0..255;
         `coarse_mask` uint8 `(coarse, coarse)`; `frame` float32 `(1, 2, 3)`,
         coarse -> source; `centers` float32 `(parts, 2)`, normalised (x, y) in
-        the source; `present` bool `(parts,)`; `weight` float32, 1.
+        the source; `present` bool `(parts,)`; `background` float32 `(classes,)`, as
+        given, or 1 for background alone; `weight` float32, 1.
     """
     example = decode_example(example)
     canvas = framing.canvas_size
@@ -167,6 +198,9 @@ def frame_example(
     image = warp(tf.cast(image, tf.float32), to_image @ to_photo, size)
     mask = warp(mask[..., None], to_photo, size, "nearest")
     mask = tf.cond(mirrored, lambda: mirror_mask(mask, framing.class_set), lambda: mask)
+    background = _background(example, framing.class_set)
+    exchanged = tf.gather(background, framing.class_set.mirrored_classes)
+    background = tf.where(mirrored, exchanged, background)
     if augmentation is not None:
         image = random_pixels(augmentation, image, seed)
 
@@ -189,105 +223,6 @@ def frame_example(
         "frame": frame[None],
         "centers": 2.0 * centers / (canvas - 1.0) - 1.0,
         "present": present,
+        "background": background,
         "weight": tf.ones(()),
     }
-
-
-def _without_autotune(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Fixes the number of parallel calls: one a core.
-
-    The thread that would tune it sleeps for up to a minute at a time, and a
-    distributed iterator that has given its last batch waits for it to wake: as
-    long as an epoch of a small data set, after every epoch.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return batches.with_options(options)
-
-
-def examples_per_epoch(
-    dataset: tf.data.Dataset, augmentation: Augmentation | None
-) -> int:
-    """Counts the examples, variants included, that a dataset gives in an epoch."""
-    return int(dataset.cardinality()) * (augmentation.variants if augmentation else 1)
-
-
-def training_batches(
-    dataset: tf.data.Dataset,
-    framing: Framing,
-    augmentation: Augmentation | None,
-    batch_size: int,
-    seed: int,
-    epoch: int,
-) -> tf.data.Dataset:
-    """Makes the shuffled, augmented batches of one epoch; whole batches only.
-
-    The same `(seed, epoch)` gives the same batches, so a resumed run sees what
-    the uninterrupted one would have seen.
-
-    Args:
-        dataset: examples of a TFDS builder of this project, their number known.
-        framing: the sizes.
-        augmentation: ranges, and how many variants a photo gives; or None.
-        batch_size: examples a batch, over all replicas.
-        seed: of the run.
-        epoch: number of the epoch, counted over the whole run.
-
-    Returns:
-        a dataset of batched dicts, see `frame_example`.
-    """
-    variants = augmentation.variants if augmentation else 1
-
-    def make_variants(example: dict) -> tf.data.Dataset:
-        return tf.data.Dataset.from_tensors(example).repeat(variants).enumerate()
-
-    def prepare(index: tf.Tensor, numbered: tuple[tf.Tensor, dict]) -> dict:
-        variant, example = numbered
-        # Steps of 10 leave room for the draws that one example makes of its key.
-        number = (epoch * 1_000_000 + index) * 10
-        key = tf.stack([tf.constant(seed, tf.int64), number])
-
-        def augmented() -> dict:
-            return frame_example(example, framing, augmentation, key)
-
-        if variants == 1:
-            return augmented()
-        return tf.cond(variant == 0, lambda: frame_example(example, framing), augmented)
-
-    # The variants of a photo share its bytes, so the buffer may hold them all.
-    return _without_autotune(
-        dataset.flat_map(make_variants)
-        .apply(
-            tf.data.experimental.assert_cardinality(
-                examples_per_epoch(dataset, augmentation)
-            )
-        )
-        .shuffle(
-            2048 * variants, seed=seed * 1000 + epoch, reshuffle_each_iteration=False
-        )
-        .enumerate()
-        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .batch(batch_size, drop_remainder=True)
-        .prefetch(2)
-    )
-
-
-def evaluation_batches(
-    dataset: tf.data.Dataset, framing: Framing, batch_size: int
-) -> tf.data.Dataset:
-    """Makes batches of every example, in order, none augmented.
-
-    The last batch is filled up with examples of weight 0, so that it can be
-    split over replicas.
-    """
-    framed = dataset.map(
-        lambda example: frame_example(example, framing),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-    missing = -int(dataset.cardinality()) % batch_size
-    if missing:
-        filler = framed.take(1).repeat(missing)
-        filler = filler.map(lambda example: {**example, "weight": tf.zeros(())})
-        framed = framed.concatenate(filler)
-    return _without_autotune(framed.batch(batch_size, drop_remainder=True).prefetch(2))

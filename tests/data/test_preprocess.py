@@ -12,12 +12,8 @@ from stn_icnn_tf.data.augment import (
     random_warp,
     warp,
 )
-from stn_icnn_tf.data.preprocess import (
-    Framing,
-    evaluation_batches,
-    frame_example,
-    training_batches,
-)
+from stn_icnn_tf.data.batches import evaluation_batches, training_batches
+from stn_icnn_tf.data.preprocess import Framing, frame_example
 from stn_icnn_tf.geometry.affine import affine_grid, grid_sample
 from tests.helpers import faces, framing_of, small_model
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS
-from stn_icnn_tf.data.preprocess import training_batches
+from stn_icnn_tf.data.batches import training_batches
 from stn_icnn_tf.layers.icnn import InterlinkedCNN
 from stn_icnn_tf.layers.localization import MEAN_CROP, LocalizationNetwork
 from stn_icnn_tf.metrics import confusion_matrix, scores

@@ -16,6 +16,7 @@ from stn_icnn_tf.metrics import scores
 from stn_icnn_tf.models.pipeline import Pipeline
 from tests.helpers import faces, photos, shake, small_model
 from trainers import evaluate
+from trainers.common.label_map import LabelMap
 from trainers.evaluation.croppers import CROPPERS, make_cropper
 from trainers.evaluation.tables import read_evaluation
 
@@ -211,7 +212,7 @@ def test_evaluate_parses_with_the_cropper_of_the_photos_label(monkeypatch):
 def test_evaluate_names_the_cropper_and_keeps_the_defaults_file(
     cropper, tmp_path, monkeypatch, capsys
 ):
-    def scored(model, dataset, cropper, table, groups, glasses_id):
+    def scored(model, dataset, cropper, label_map, groups, glasses_id):
         assert groups is None
         return {"stn_icnn": scores(np.eye(9, dtype=int)), "asked": cropper}
 
@@ -220,7 +221,8 @@ def test_evaluate_names_the_cropper_and_keeps_the_defaults_file(
     monkeypatch.setattr(evaluate, "load_builder", lambda *names: None)
     monkeypatch.setattr(evaluate, "load_split", lambda *names: None)
     monkeypatch.setattr(evaluate, "label_names", lambda builder: EIGHT_PARTS.names)
-    monkeypatch.setattr(evaluate, "class_table", lambda *given: None)
+    ids = LabelMap.of(range(9), EIGHT_PARTS)
+    monkeypatch.setattr(evaluate, "find_label_map", lambda *given: ids)
     monkeypatch.setattr(evaluate, "evaluate", scored)
     monkeypatch.setattr(evaluate, "format_table", lambda *given: "the table")
     namespace = types.SimpleNamespace(

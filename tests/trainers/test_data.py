@@ -74,7 +74,7 @@ def package(tmp_path, monkeypatch):
 def test_a_builder_of_ones_own(package, tmp_path, kind):
     text = MODULE.replace("IMAGE", kind.format(3)).replace("MASK", kind.format(1))
     builder = data.load_builder(package("faces", text), str(tmp_path / "data"))
-    data.refuse_other_classes(builder, EIGHT_PARTS)
+    assert data.find_training_map(builder, EIGHT_PARTS).undrawn == ()
     dataset = data.load_split(builder, "train[:2]")
     assert set(dataset.element_spec) == {"image", "segmentation_mask", "name"}
     examples = list(dataset.map(decode_example))
@@ -116,7 +116,7 @@ def test_a_folder_below_home(tmp_path, monkeypatch):
     fill(tmp_path / "mine", 2)
     monkeypatch.setenv("HOME", str(tmp_path))
     source = data.load_builder("~/mine")
-    data.refuse_other_classes(source, EIGHT_PARTS)
+    assert data.find_training_map(source, EIGHT_PARTS).undrawn == ()
     assert source.info.full_name.startswith("mine/")
     assert int(data.load_split(source, "all").cardinality()) == 2
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from stn_icnn_tf.data.preprocess import decode_example, training_batches
+from stn_icnn_tf.data.batches import training_batches
+from stn_icnn_tf.data.preprocess import decode_example
 from stn_icnn_tf.visualize import palette_image
 from tests.helpers import faces, framing_of, small_model
 from trainers.common.labelled_folder import LabelledFolder

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stn_icnn_tf.class_sets import EIGHT_PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD
 from stn_icnn_tf.data.preprocess import decode_example
+from trainers.common.data import find_training_map
 from trainers.common.labelled_folder import LabelledFolder
 from trainers.common.labels import read_class_table
 
@@ -19,7 +20,7 @@ def write(folder, content):
 
 
 def test_without_names_the_ids_are_the_models(tmp_path):
-    np.testing.assert_array_equal(read_class_table(tmp_path, CLASS_NAMES), range(9))
+    np.testing.assert_array_equal(read_class_table(tmp_path, EIGHT_PARTS), range(9))
 
 
 @pytest.mark.parametrize("form", [list, lambda names: {"names": names}])
@@ -36,23 +37,45 @@ def test_ids_are_mapped_by_name(tmp_path, form):
 
 def test_a_class_set_as_it_is_saved_names_the_ids_too(tmp_path):
     write(tmp_path, EIGHT_PARTS.get_config())
-    np.testing.assert_array_equal(read_class_table(tmp_path, CLASS_NAMES), range(9))
+    np.testing.assert_array_equal(read_class_table(tmp_path, EIGHT_PARTS), range(9))
 
 
 def test_names_of_ones_own_are_mapped_by_map(tmp_path):
     content = {"names": [*CLASS_NAMES, "hair", "iris"]}
     write(tmp_path, content)
-    with pytest.raises(ValueError, match=r"classes\.json.*`map`.*\['hair', 'iris'\]"):
-        read_class_table(tmp_path, CLASS_NAMES)
+    with pytest.raises(ValueError, match=r"classes\.json.*\['iris'\], which `map`"):
+        read_class_table(tmp_path, EIGHT_PARTS)
     write(tmp_path, {**content, "map": {"hair": "background", "iris": "left_eye"}})
-    table = read_class_table(tmp_path, CLASS_NAMES)
+    table = read_class_table(tmp_path, EIGHT_PARTS)
     assert table.tolist() == [*range(9), 0, 3]
 
 
 def test_a_class_without_a_name_is_named(tmp_path):
     write(tmp_path, list(CLASS_NAMES[:7]))
     with pytest.raises(ValueError, match=r"Missing: \['inner_mouth', 'lower_lip'\]"):
-        read_class_table(tmp_path, CLASS_NAMES)
+        read_class_table(tmp_path, EIGHT_PARTS)
+
+
+def test_classes_of_the_base_layer_may_be_left_undrawn(tmp_path):
+    names = [*CLASS_NAMES, "skin", "hair", "beard"]
+    write(tmp_path, {"names": names, "map": {"beard": "hair"}})
+    mask = np.arange(12, dtype="uint8").reshape(3, 4)
+    Image.fromarray(mask).save(tmp_path / "a_mask.png")
+    Image.new("RGB", (4, 3)).save(tmp_path / "a.png")
+    hair = HEAD.id_of("hair")
+    assert read_class_table(tmp_path, HEAD).tolist() == [*range(10), hair, hair]
+    source = LabelledFolder(tmp_path, HEAD)
+    label_map = find_training_map(source, HEAD)
+    names = [HEAD.names[class_id] for class_id in label_map.undrawn]
+    assert names == [
+        *("left_ear", "right_ear", "neck", "glasses", "hat", "cloth"),
+        *("earring", "necklace"),
+    ]
+    # To a model of eight parts hair is background.
+    assert read_class_table(tmp_path, EIGHT_PARTS).tolist() == [*range(9), 0, 0, 0]
+    (example,) = label_map.attach(source.load("all")).map(decode_example)
+    assert example["segmentation_mask"].numpy().max() == hair
+    np.testing.assert_array_equal(example["background"], label_map.background)
 
 
 @pytest.mark.parametrize(
@@ -69,10 +92,10 @@ def test_a_class_without_a_name_is_named(tmp_path):
 def test_other_contents_are_refused(tmp_path, content):
     write(tmp_path, content)
     with pytest.raises(ValueError, match=r"classes\.json must be a list of names"):
-        read_class_table(tmp_path, CLASS_NAMES)
+        read_class_table(tmp_path, EIGHT_PARTS)
 
 
 def test_what_is_no_json_is_named(tmp_path):
     (tmp_path / "classes.json").write_text("[nose")
     with pytest.raises(ValueError, match=r"classes\.json cannot be read"):
-        read_class_table(tmp_path, CLASS_NAMES)
+        read_class_table(tmp_path, EIGHT_PARTS)

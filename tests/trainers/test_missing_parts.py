@@ -13,6 +13,7 @@ from stn_icnn_tf.visualize import outline_windows, window_boxes
 from tests.helpers import faces, photos, shake, small_model
 from trainers import missing_parts
 from trainers.common import data
+from trainers.common.label_map import LabelMap
 from trainers.evaluation.occlusion import choose_parts, cover_parts, part_box
 from trainers.missing_parts import (
     Measure,
@@ -172,7 +173,8 @@ def test_script_writes_numbers_and_picture(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(missing_parts, "load_model", lambda name: small_model())
     monkeypatch.setattr(data, "load_builder", lambda *names: None)
     monkeypatch.setattr(data, "load_split", lambda *names: faces(3))
-    monkeypatch.setattr(data, "refuse_other_classes", lambda *given: None)
+    ids = LabelMap.of(range(9), EIGHT_PARTS)
+    monkeypatch.setattr(data, "find_training_map", lambda *given: ids)
     namespace = types.SimpleNamespace(
         model="m",
         dataset="drawn",

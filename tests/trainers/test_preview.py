@@ -10,6 +10,7 @@ from stn_icnn_tf.data.preprocess import Framing, frame_example
 from stn_icnn_tf.visualize import overlay
 from tests.helpers import faces
 from trainers import preview
+from trainers.common import data
 from trainers.configs.schedules import CPU
 
 SIDE = 48
@@ -34,8 +35,8 @@ def draw(tmp_path, monkeypatch):
     """Runs the script on three drawn faces; gives the sheet's pictures."""
     info = types.SimpleNamespace(metadata=None, full_name="drawn")
     builder = types.SimpleNamespace(info=info)
-    monkeypatch.setattr(preview, "load_builder", lambda *_: builder)
-    monkeypatch.setattr(preview, "load_split", lambda *_: faces(3))
+    monkeypatch.setattr(data, "load_builder", lambda *_: builder)
+    monkeypatch.setattr(data, "load_split", lambda *_: faces(3))
 
     def run(**kwargs):
         values = {**FLAGS, "output": str(tmp_path / "new" / "a.png"), **kwargs}
@@ -84,9 +85,9 @@ def test_preview_of_a_schedule_has_the_augmentation_of_the_stage(draw):
 
 
 def test_labels_of_other_classes_are_refused(draw, monkeypatch):
-    names = {"class_names": ["background", "skin"]}
+    names = {"class_names": ["background", "beard"]}
     info = types.SimpleNamespace(metadata=names, full_name="drawn")
     builder = types.SimpleNamespace(info=info)
-    monkeypatch.setattr(preview, "load_builder", lambda *_: builder)
-    with pytest.raises(app.UsageError, match="`dataset` must have.*skin"):
+    monkeypatch.setattr(data, "load_builder", lambda *_: builder)
+    with pytest.raises(app.UsageError, match="`dataset` must name.*beard.*drawn"):
         draw()

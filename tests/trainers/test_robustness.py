@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.parsed_face import ParsedFace
 from tests.helpers import faces, small_model
 from tfds_builders.synthetic_faces.drawing import draw_face
 from trainers import robustness
 from trainers.common import data
+from trainers.common.label_map import LabelMap
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +100,8 @@ def test_script_writes_numbers_and_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(robustness, "load_model", lambda name: model)
     monkeypatch.setattr(data, "load_builder", lambda *args: None)
     monkeypatch.setattr(data, "load_split", lambda *args: faces(2))
-    monkeypatch.setattr(data, "refuse_other_classes", lambda *given: None)
+    ids = LabelMap.of(range(9), EIGHT_PARTS)
+    monkeypatch.setattr(data, "find_training_map", lambda *given: ids)
     given = types.SimpleNamespace(
         model="m",
         dataset="drawn",

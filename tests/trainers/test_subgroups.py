@@ -83,9 +83,9 @@ def test_groups_are_scored_apart():
 
 
 def test_ids_of_all_classes_become_ours_and_tell_glasses(monkeypatch):
-    assert data.class_table(builder_of(EIGHT_PARTS.names), EIGHT_PARTS) is None
     builder = builder_of(NAMES, CLASS_MAP=layout.CLASS_MAP)
-    table = data.class_table(builder, EIGHT_PARTS)
+    label_map = data.find_label_map(builder, EIGHT_PARTS)
+    table = label_map.table
     assert [table[NAMES.index(n)] for n in ("skin", "r_eye", "l_lip")] == [0, 3, 8]
 
     class Echo(Pipeline):
@@ -115,22 +115,8 @@ def test_ids_of_all_classes_become_ours_and_tell_glasses(monkeypatch):
     groups = SubgroupScores()
     glasses_id = NAMES.index("eye_g")
     results = evaluate.evaluate(
-        Echo(), faces(1).map(to_all), "learned", table, groups, glasses_id
+        Echo(), faces(1).map(to_all), "learned", label_map, groups, glasses_id
     )
     assert results["stn_icnn"]["overall_strict"] == 1
     assert results["stn_icnn"]["mean_f1"] == 1
     assert groups.photos["glasses"] == 1 and "no glasses" not in groups.photos
-
-
-def test_data_set_with_other_classes_is_refused():
-    info = types.SimpleNamespace(
-        metadata={"class_names": list(NAMES)}, full_name="celeb_a_mask_hq/all/1.0.0"
-    )
-    builder = types.SimpleNamespace(info=info)
-    with pytest.raises(
-        ValueError, match="`dataset` must have.*celeb_a_mask_hq/all.*eye_g"
-    ):
-        data.refuse_other_classes(builder, EIGHT_PARTS)
-    info.metadata = None
-    data.refuse_other_classes(builder, EIGHT_PARTS)
-    assert data.label_names(builder) == EIGHT_PARTS.names

@@ -6,11 +6,14 @@ import subprocess
 import sys
 import types
 
+import numpy as np
 import pytest
 
+from stn_icnn_tf.class_sets import HEAD
+from stn_icnn_tf.metrics import scores
 from trainers import evaluate
 from trainers.evaluation.reference_scores import COLUMNS, TABLES
-from trainers.evaluation.tables import escape_latex, score_tables
+from trainers.evaluation.tables import escape_latex, format_table, score_tables
 
 SCORES = {column: 0.5 + index / 100 for index, column in enumerate(COLUMNS)}
 
@@ -151,3 +154,12 @@ def test_the_command_needs_no_model_and_names_a_bad_file(write, tmp_path):
     assert result.returncode != 0
     assert "none.json" in result.stderr + result.stdout
     assert "Traceback" not in result.stderr
+
+
+def test_what_a_set_does_not_draw_is_not_in_the_table():
+    result = scores(np.eye(19, dtype=int), HEAD)
+    text = format_table({"stn_icnn": result, "coarse": result}, HEAD)
+    assert "ears" in text and "\nskin " in text and "parts_mean_f1" in text
+    result = scores(np.eye(19, dtype=int), HEAD, HEAD.base_classes[1:])
+    text = format_table({"stn_icnn": result, "coarse": result}, HEAD)
+    assert "ears" not in text and "skin" not in text and "\nlower_lip " in text

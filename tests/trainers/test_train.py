@@ -12,8 +12,10 @@ from absl import app
 from stn_icnn_tf.pretrained import load_model
 from tests.helpers import SMALL, call_script, faces, small_model
 from trainers import train
+from trainers.training import presence
 from trainers.training.history import read_history
 from trainers.training.loop import Trainer
+from trainers.training.presence import find_presence
 from trainers.training.run_lock import locked
 
 INFO = types.SimpleNamespace(full_name="faces/1.0.0", metadata=None, splits={})
@@ -172,3 +174,50 @@ def test_a_model_to_start_from_is_part_of_the_run(tmp_path):
     run(tmp_path / "run", f"--init_from={tmp_path / 'moved.keras'}", **arguments)
     with pytest.raises(SystemExit, match=r"init_from\.weights: .* before, null now"):
         run(tmp_path / "run", **arguments)
+
+
+# === Several data sets, and rare classes ===
+
+
+def test_a_mix_is_a_setting_of_the_run(tmp_path, capsys):
+    arguments = {"coarse": 1, "localization": 0}
+    mixed = ["--mix=celeb_a_mask_hq=0.5"]
+    run(tmp_path / "run", *mixed, **arguments)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["mix"] == {"faces/1.0.0": 0.5}
+    for other in ([], ["--mix=celeb_a_mask_hq=0.25"]):
+        with pytest.raises(SystemExit, match=r"mix\.faces/1\.0\.0: 0\.5 before"):
+            run(tmp_path / "run", *other, **arguments)
+    before = snapshot(tmp_path / "run")
+    run(tmp_path / "run", *mixed, **arguments)
+    assert snapshot(tmp_path / "run").keys() == before.keys()
+
+
+@pytest.mark.parametrize(
+    "mix", [["helen"], ["helen=1.5"], ["=0.1"], ["helen=.1", "helen=.2"], ["a=0.0"]]
+)
+def test_a_mix_that_cannot_be_is_refused(tmp_path, mix):
+    with pytest.raises(app.UsageError, match="`mix` must|`shares` must"):
+        run(tmp_path / "run", *[f"--mix={text}" for text in mix])
+
+
+def test_rare_classes_are_looked_for_once_and_repeated(tmp_path, monkeypatch):
+    looked = []
+
+    def find(dataset, num_classes):
+        looked.append(num_classes)
+        return find_presence(dataset, num_classes, show=False)
+
+    monkeypatch.setattr(presence, "find_presence", find)
+    threshold = "--set=coarse.repeat_threshold=0.5"
+    head = "--class_set=head"
+    for _ in range(2):
+        run(tmp_path / "run", threshold, head, localization=0)
+    assert looked == [19]
+    with np.load(tmp_path / "run" / "class_presence.npz") as arrays:
+        (table,) = arrays.values()
+    assert table.shape == (8, 19)
+    for row, example in zip(table, faces(8), strict=True):
+        ids, counts = np.unique(example["segmentation_mask"], return_counts=True)
+        enough = counts >= 40 / 512**2 * counts.sum()
+        assert set(np.flatnonzero(row)) == set(ids[enough])

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.data.preprocess import decode_example
 from stn_icnn_tf.extras import needs_extra
+from trainers.common.label_map import LabelMap, class_ids, undrawn_parts
 from trainers.common.labelled_folder import LabelledFolder
 
 if TYPE_CHECKING:  # Own folders need no TensorFlow Datasets.
@@ -125,36 +126,49 @@ def label_names(source: "tfds.core.DatasetBuilder | LabelledFolder") -> tuple[st
     return tuple(metadata.get("class_names", EIGHT_PARTS.names))
 
 
-def refuse_other_classes(
+def find_label_map(
     source: "tfds.core.DatasetBuilder | LabelledFolder", class_set: ClassSet
-) -> None:
-    """Refuses a data set whose ids are not those of a model's class set.
+) -> LabelMap:
+    """Returns how the labels of a data set read in the classes of a model.
+
+    A builder whose classes have other names than this project's says which is which
+    in its `CLASS_MAP`: name there -> name here, `"background"` for what is none.
 
     Raises:
-        ValueError: if they are not.
+        ValueError: if a name means no class of this project or of the model.
     """
-    names = label_names(source)
-    if names != class_set.names:
+    if isinstance(source, LabelledFolder):  # It translates them when it reads them.
+        ids = range(class_set.num_classes)
+        return LabelMap.of(ids, class_set, source.drawn)
+    names, renamed = label_names(source), getattr(source, "CLASS_MAP", {})
+    try:
+        return LabelMap.of(class_ids(names, renamed, class_set), class_set)
+    except ValueError as error:
         raise ValueError(
-            f"Argument `dataset` must have the model's classes {class_set.names}. "
-            f"Received: dataset={source.info.full_name} with {names}"
-        )
+            f"Argument `dataset` {error} in dataset={source.info.full_name}, whose "
+            "builder has no CLASS_MAP for them"
+        ) from error
 
 
-def class_table(
+def find_training_map(
     source: "tfds.core.DatasetBuilder | LabelledFolder", class_set: ClassSet
-) -> np.ndarray | None:
-    """Returns the class id of each id of a data set; 0 for what has no class.
+) -> LabelMap:
+    """Returns the `find_label_map` of a data set that draws every part.
 
-    None if the ids are the same already. A builder whose classes have other names than
-    the class set's says which is which in its `CLASS_MAP`.
+    Raises:
+        ValueError: as `find_label_map`, or if a part that the model crops is not
+            drawn: its net would learn that it is never there.
     """
-    names = label_names(source)
-    if names == class_set.names:
-        return None
-    class_map = getattr(source, "CLASS_MAP", {})
-    known = {name: class_id for class_id, name in enumerate(class_set.names)}
-    return np.array([known.get(class_map.get(n, n), 0) for n in names], "uint8")
+    found = find_label_map(source, class_set)
+    missing = undrawn_parts(
+        {*range(1, class_set.num_classes)} - {*found.undrawn}, class_set
+    )
+    if missing:
+        raise ValueError(
+            "Argument `dataset` must have every class of the parts that the model "
+            f"crops. Received: dataset={source.info.full_name} without {missing}"
+        )
+    return found
 
 
 def load_photos(
@@ -165,7 +179,7 @@ def load_photos(
     manual_dir: str | None = None,
     limit: int | None = None,
 ) -> tf.data.Dataset:
-    """Returns the first photos of a split whose labels have the model's classes.
+    """Returns the first photos of a split; decoded, their labels have the model's ids.
 
     Args:
         name: see `load_builder`, as `data_dir` and `manual_dir`.
@@ -176,11 +190,11 @@ def load_photos(
         limit: number of photos; None: all.
 
     Raises:
-        ValueError: as `load_builder`, `load_split` and `refuse_other_classes`.
+        ValueError: as `load_builder`, `load_split` and `find_training_map`.
     """
     builder = load_builder(name, data_dir, manual_dir, class_set)
-    refuse_other_classes(builder, class_set)
-    dataset = load_split(builder, split)
+    label_map = find_training_map(builder, class_set)
+    dataset = label_map.attach(load_split(builder, split))
     return dataset if limit is None else dataset.take(limit)
 
 

@@ -34,6 +34,24 @@ def define_dataset_flags(default: str | None = "helen") -> None:
     define_path("manual_dir", None, "Folder with the data set's download.")
 
 
+def parse_mix(texts: list[str]) -> dict[str, float]:
+    """Reads `DATASET=SHARE` each, as in helen=0.15.
+
+    Raises:
+        ValueError: if one is something else, or names a data set again.
+    """
+    shares: dict[str, float] = {}
+    for text in texts:
+        name, _, share = text.rpartition("=")
+        if not (name and re.fullmatch(r"0?\.\d+", share)) or name in shares:
+            raise ValueError(
+                "Argument `mix` must be DATASET=SHARE, a share between 0 and 1, each "
+                f"data set once. Received: mix={texts}"
+            )
+        shares[name] = float(share)
+    return shares
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Reads `HEIGHTxWIDTH`, as in 480x640.
 

@@ -165,6 +165,7 @@ class LabelledFolder:
 
     Attributes:
         folder: the folder.
+        drawn: the model's ids that labels of this folder may have.
         info: see `FolderInfo`.
         splits: split -> number of its photos.
 
@@ -179,7 +180,8 @@ class LabelledFolder:
         class_set: ClassSet = EIGHT_PARTS,
     ):
         self.folder = pathlib.Path(folder)
-        self._table = read_class_table(self.folder, class_set.names)
+        self._table = read_class_table(self.folder, class_set)
+        self.drawn = frozenset(self._table.tolist())
         self._pairs = _find_splits(self.folder)
         everything = itertools.chain.from_iterable(self._pairs.values())
         self._pairs[ALL] = sorted(everything, key=_label_path)

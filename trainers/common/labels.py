@@ -6,12 +6,13 @@ import pathlib
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from stn_icnn_tf.class_sets import ClassSet
+from trainers.common.label_map import class_ids, undrawn_parts
+
 CLASSES_FILE = "classes.json"
 
 
-def read_class_table(
-    folder: pathlib.Path, class_names: tuple[str, ...]
-) -> np.ndarray | None:
+def read_class_table(folder: pathlib.Path, class_set: ClassSet) -> np.ndarray:
     """Reads which of the model's classes each id in the labels of a folder is.
 
     `classes.json` is a list, the name of each id from 0 on, or an object with that
@@ -20,18 +21,18 @@ def read_class_table(
 
     Args:
         folder: holds `classes.json`, or not: then the ids are the model's.
-        class_names: the model's.
+        class_set: of the model.
 
     Returns:
         uint8 `(ids,)`: the model's id of each id.
 
     Raises:
-        ValueError: if the file cannot be read, a name is not the model's, or a class
-            of the model is not named.
+        ValueError: if the file cannot be read, a name is neither the model's nor
+            this project's, or a class of a cropped part is not named.
     """
     path = folder / CLASSES_FILE
     if not path.is_file():
-        return np.arange(len(class_names), dtype="uint8")
+        return np.arange(class_set.num_classes, dtype="uint8")
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
@@ -44,20 +45,18 @@ def read_class_table(
             f'{path} must be a list of names, or {{"names": [...], "map": {{...}}}}: '
             f"a name for each id from 0 on, no two alike. Received: {content}"
         )
-    meant = [renamed.get(name, name) for name in names]
-    unknown = [name for name, m in zip(names, meant) if m not in class_names]
-    if unknown:
-        raise ValueError(
-            f"{path} must name the model's classes {class_names}, or say by `map` "
-            f"which of them its own are. Received: {unknown}"
-        )
-    missing = [name for name in class_names if name not in meant]
+    try:
+        table = class_ids(names, renamed, class_set)
+    except ValueError as error:
+        raise ValueError(f"{path} {error}, which `map` does not say") from error
+    missing = undrawn_parts(table, class_set)
     if missing:
         raise ValueError(
-            f"{path} must name every class of the model, those that no photo shows "
-            f"too: what is not labelled is learned as background. Missing: {missing}"
+            f"{path} must name every class of a part that the model crops, those that "
+            "no photo shows too: what is not labelled is learned as background. "
+            f"Missing: {missing}"
         )
-    return np.array([class_names.index(name) for name in meant], "uint8")
+    return table
 
 
 def _are_names(names: object) -> bool:

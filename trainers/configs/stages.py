@@ -66,6 +66,8 @@ class Stage:
             part of the window's side, and largest change of the log of its side.
             Or one `Jitter` a part: the paper's augmentation of part patches, but
             for its rotation and noise, which come with the photo's.
+        repeat_threshold: photos with a class that less than this share of the photos
+            show are drawn more often, see `data.mixture.repeat_factors`; 0: none is.
         augmentation: ranges of the random operations.
     """
 
@@ -83,6 +85,7 @@ class Stage:
     theta_weight: float = 1.0
     dice_weight: float = 1.0
     jitter: float | tuple[Jitter, ...] = 0.0
+    repeat_threshold: float = 0.0
     augmentation: Augmentation = Augmentation()
 
     def __post_init__(self) -> None:
@@ -95,6 +98,11 @@ class Stage:
             raise ValueError(
                 "Arguments `epochs` and `batch_size` must be at least 0 and 1. "
                 f"Received: epochs={self.epochs}, batch_size={self.batch_size}"
+            )
+        if not 0.0 <= self.repeat_threshold <= 1.0:
+            raise ValueError(
+                "Argument `repeat_threshold` must be a share of the photos, 0 to 1. "
+                f"Received: repeat_threshold={self.repeat_threshold}"
             )
         for field, choices in (("decay", DECAYS), ("optimizer", tuple(OPTIMIZERS))):
             if getattr(self, field) not in choices:

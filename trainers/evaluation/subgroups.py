@@ -1,7 +1,7 @@
 """Groups photos by what their labels tell: size of the face, mouth, head roll."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
@@ -75,10 +75,18 @@ def head_roll(mask: np.ndarray, class_set: ClassSet = EIGHT_PARTS) -> float | No
 
 
 class SubgroupScores:
-    """Sums the confusion matrices of the photos of each group."""
+    """Sums the confusion matrices of the photos of each group.
 
-    def __init__(self, class_set: ClassSet = EIGHT_PARTS) -> None:
+    Args:
+        class_set: of the labels.
+        undrawn: its classes that the data set does not draw.
+    """
+
+    def __init__(
+        self, class_set: ClassSet = EIGHT_PARTS, undrawn: Collection[int] = ()
+    ) -> None:
         self.class_set = class_set
+        self.undrawn = undrawn
         self.photos: dict[str, int] = {}
         self.matrices: dict[str, np.ndarray] = {}
 
@@ -100,7 +108,7 @@ class SubgroupScores:
         """Returns group -> `photos`, `overall`, `mean_f1`."""
         rows = {}
         for name in sorted(self.photos):
-            result = scores(self.matrices[name], self.class_set)
+            result = scores(self.matrices[name], self.class_set, self.undrawn)
             rows[name] = {"photos": self.photos[name]}
             rows[name].update({k: result[k] for k in ("overall", "mean_f1")})
         return rows

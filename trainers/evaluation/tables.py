@@ -9,7 +9,7 @@ from trainers.evaluation.reference_scores import COLUMNS, TABLES, Row, Table
 
 FORMATS = ("markdown", "latex")
 
-SUMMARY = ("overall", "overall_strict", "mean_f1")
+SUMMARY = ("overall", "overall_strict", "mean_f1", "parts_mean_f1")
 
 _LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -25,10 +25,13 @@ def format_table(
     """Formats scores as the columns of the class set, then class by class.
 
     Args:
-        results: dicts of `metrics.scores` by name; `stn_icnn` is one of them.
+        results: dicts of `metrics.scores` by name; `stn_icnn` is one of them. What
+            has no score in it is left out.
         class_set: of the scores; the columns of the eight parts are the paper's.
     """
-    columns = (*dict(class_set.columns), *SUMMARY)
+    columns = [
+        c for c in (*dict(class_set.columns), *SUMMARY) if c in results["stn_icnn"]
+    ]
     width = max(len(name) for name in results)
     lines = [" ".join([" " * width, *(f"{c:>{max(len(c), 6)}}" for c in columns)])]
     for name, values in results.items():
@@ -37,6 +40,8 @@ def format_table(
     lines += ["", f"{'class':<12} {'precision':>9} {'recall':>9} {'F1':>9}"]
     values = results["stn_icnn"]
     for name in class_set.names:
+        if f"{name}_f1" not in values:
+            continue
         cells = (f"{values[f'{name}_{k}']:9.3f}" for k in ("precision", "recall", "f1"))
         lines.append(" ".join([f"{name:<12}", *cells]))
     return "\n".join(lines)

@@ -2,8 +2,9 @@
 
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import ClassSet
-from stn_icnn_tf.data.preprocess import examples_per_epoch
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
+from stn_icnn_tf.data.batches import examples_per_epoch
+from stn_icnn_tf.data.mixture import Mixture
 from trainers.configs.stages import Stage
 
 
@@ -34,16 +35,22 @@ def refuse_jitter(stage: Stage, class_set: ClassSet) -> None:
         )
 
 
-def steps_per_epoch(training: tf.data.Dataset, stage: Stage) -> int:
+def steps_per_epoch(
+    training: tf.data.Dataset | Mixture,
+    stage: Stage,
+    class_set: ClassSet = EIGHT_PARTS,
+) -> int:
     """Counts the steps of an epoch.
 
     Raises:
         ValueError: if there are fewer photos than a batch holds.
     """
-    steps = examples_per_epoch(training, stage.augmentation) // stage.batch_size
-    if steps == 0:
+    examples = examples_per_epoch(
+        training, stage.augmentation, class_set, stage.repeat_threshold
+    )
+    if examples < stage.batch_size:
         raise ValueError(
             f"Argument `training` must hold at least a batch of {stage.batch_size} "
-            f"photos. Received: {int(training.cardinality())} photos"
+            f"photos. Received: {examples // stage.augmentation.variants} photos"
         )
-    return steps
+    return examples // stage.batch_size

@@ -4,14 +4,13 @@ import math
 import pathlib
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from stn_icnn_tf.data.preprocess import (
-    Framing,
-    evaluation_batches,
-    training_batches,
-)
+from stn_icnn_tf.data.batches import evaluation_batches, training_batches
+from stn_icnn_tf.data.mixture import Mixture
+from stn_icnn_tf.data.preprocess import Framing
 from stn_icnn_tf.metrics import scores
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.visualize import overlay_batch
@@ -148,15 +147,16 @@ class Trainer:
 
     def fit(
         self,
-        training: tf.data.Dataset,
+        training: tf.data.Dataset | Mixture,
         validation: tf.data.Dataset,
         started_from: str = "",
     ) -> dict:
         """Trains from the last checkpoint to the last epoch; keeps the best epoch.
 
         Args:
-            training: examples of a TFDS builder of this project.
-            validation: the same; chooses the epoch.
+            training: examples of a TFDS builder of this project; or several such data
+                sets, mixed.
+            validation: examples of one; chooses the epoch.
             started_from: `weights_digest` of what the stage before left; empty if
                 there is none.
 
@@ -168,7 +168,7 @@ class Trainer:
             RunError: if what is in the folder cannot be read.
             ValueError: if there are fewer photos than a batch holds.
         """
-        steps = steps_per_epoch(training, self.stage)
+        steps = steps_per_epoch(training, self.stage, self.model.class_set)
         self.checkpoints.resume(self._origin(started_from))
         result = {}
         for epoch in range(int(self.epoch), self.stage.epochs):
@@ -193,7 +193,7 @@ class Trainer:
         }
 
     def _train_epoch(
-        self, training: tf.data.Dataset, epoch: int, steps: int
+        self, training: tf.data.Dataset | Mixture, epoch: int, steps: int
     ) -> dict[str, float]:
         stage = self.stage
         batches = self.training_batches(training, epoch)
@@ -224,7 +224,9 @@ class Trainer:
                 bar.update(stage.batch_size)
         return {name: value / steps for name, value in sums.items()}
 
-    def training_batches(self, training: tf.data.Dataset, epoch: int) -> Iterator[dict]:
+    def training_batches(
+        self, training: tf.data.Dataset | Mixture, epoch: int
+    ) -> Iterator[dict]:
         """Yields the distributed batches of an epoch."""
         batches = training_batches(
             training,
@@ -233,6 +235,7 @@ class Trainer:
             self.stage.batch_size,
             self.seed,
             epoch,
+            self.stage.repeat_threshold,
         )
         return iter(self.strategy.experimental_distribute_dataset(batches))
 
@@ -248,7 +251,8 @@ class Trainer:
                 totals[name] = totals.get(name, 0) + value.numpy()
         result = {}
         if "matrix" in totals:
-            result = scores(totals["matrix"], self.model.class_set)
+            undrawn = np.flatnonzero(totals["drawn"][1:] == 0) + 1
+            result = scores(totals["matrix"], self.model.class_set, undrawn.tolist())
         if "distance" in totals:
             result["center_error"] = float(totals["distance"] / totals["centers"])
         return result
@@ -277,7 +281,7 @@ def run_stages(
     model: StnIcnn,
     stages: tuple[Stage, ...],
     make_trainer: Callable[[StnIcnn, Stage], Trainer],
-    training: tf.data.Dataset,
+    training: tf.data.Dataset | Mixture,
     validation: tf.data.Dataset,
     started_from: str = "",
 ) -> None:

@@ -9,13 +9,15 @@ from stn_icnn_tf.geometry.windows import target_theta
 from stn_icnn_tf.losses import (
     cross_entropy,
     dice_loss,
+    merge_undrawn,
     part_loss,
     part_targets,
     theta_loss,
 )
-from stn_icnn_tf.metrics import confusion_matrix
+from stn_icnn_tf.metrics import confusion_matrix, merge_undrawn_ids
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from trainers.configs.stages import NETWORKS, Jitter, Stage
+from trainers.training.enlarging import match_sizes
 
 Batch = dict[str, tf.Tensor]
 
@@ -79,8 +81,12 @@ def _crop_with_labels(
     return patches[..., :3], patches[..., 3:]
 
 
-def _coarse_loss(stage: Stage, scores: tf.Tensor, batch: Batch) -> tf.Tensor:
-    target = tf.one_hot(batch["coarse_mask"], scores.shape[-1])
+def _coarse_loss(
+    stage: Stage, scores: tf.Tensor, batch: Batch, key: tf.Tensor
+) -> tf.Tensor:
+    scores, labels = match_sizes(scores, batch["coarse_mask"], key)
+    scores = merge_undrawn(scores, batch["background"])
+    target = tf.one_hot(labels, scores.shape[-1])
     loss = cross_entropy(target, scores)
     if stage.dice_weight:
         loss += stage.dice_weight * dice_loss(target, scores)
@@ -110,7 +116,7 @@ def stage_losses(
         theta = true_theta(model, batch)
     else:
         scores = model.coarse_scores(batch["coarse_image"], training=trains["coarse"])
-        losses["coarse_loss"] = _coarse_loss(stage, scores, batch)
+        losses["coarse_loss"] = _coarse_loss(stage, scores, batch, key)
     if stage.name in ("localization", "end_to_end"):
         theta = model.localize(scores, training=trains["localization"])
         losses["theta_loss"] = theta_loss(
@@ -175,12 +181,14 @@ def _patch_masks(
 def stage_counts(model: StnIcnn, stage: Stage, batch: Batch) -> dict[str, tf.Tensor]:
     """Counts what a stage is judged by, summed over a batch.
 
-    `coarse` is judged at coarse size, `parts` inside the true windows,
+    `coarse` is judged at the coarse labels' size, `parts` inside the true windows,
     `end_to_end` by the pasted mask in the source's pixels; `localization` by how
     far the windows' centres are off.
 
     Returns:
-        `matrix` int64 `(classes, classes)`, the confusion matrix; `distance`, the
+        `matrix` int64 `(classes, classes)`, the confusion matrix, in which classes
+        that an example's data set does not draw are background; `drawn`, float32
+        `(classes,)`, on how many examples each class could be drawn; `distance`, the
         sum of the distances of window centres in source pixels, and `centers`, their
         number, as far as the stage has them.
     """
@@ -190,7 +198,8 @@ def stage_counts(model: StnIcnn, stage: Stage, batch: Batch) -> dict[str, tf.Ten
         truth, guess = _patch_masks(model, theta, batch)
     else:
         scores = model.coarse_scores(batch["coarse_image"])
-        truth, guess = batch["coarse_mask"], tf.argmax(scores, axis=-1)
+        truth = batch["coarse_mask"]
+        guess = tf.argmax(tf.image.resize(scores, truth.shape[1:3]), axis=-1)
     if stage.name in ("localization", "end_to_end"):
         theta = model.localize(scores)
         counts["distance"], counts["centers"] = _center_errors(model, theta, batch)
@@ -204,6 +213,9 @@ def stage_counts(model: StnIcnn, stage: Stage, batch: Batch) -> dict[str, tf.Ten
         guess = model.paste_back(probabilities, theta, size, base, batch["frame"])
     if stage.name != "localization":
         real = batch["weight"] > 0
+        guess = merge_undrawn_ids(guess, batch["background"])
+        told = (1.0 - batch["background"]) * batch["weight"][:, None]
+        counts["drawn"] = tf.reduce_sum(told, axis=0)
         counts["matrix"] = confusion_matrix(
             tf.boolean_mask(truth, real),
             tf.boolean_mask(guess, real),

@@ -7,7 +7,13 @@ from tqdm import tqdm
 
 from trainers.training.history import append_epoch
 
-SHOWN_SCORES = ("overall", "overall_strict", "mean_f1", "center_error")
+SHOWN_SCORES = (
+    "overall",
+    "overall_strict",
+    "mean_f1",
+    "parts_mean_f1",
+    "center_error",
+)
 
 
 class StageRecords:

@@ -11,7 +11,7 @@ import importlib.metadata
 import json
 import pathlib
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from absl import logging
@@ -40,6 +40,7 @@ def run_settings(
     splits: tuple[str, str],
     seed: int,
     init_from: tuple[str, StnIcnn] | None = None,
+    mix: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Returns everything that decides what a run gives, as JSON holds it.
 
@@ -50,6 +51,7 @@ def run_settings(
         splits: to train on, and to choose epochs by.
         seed: of the run.
         init_from: name of the model that the run starts from, and that model.
+        mix: full name and share of the data sets that are mixed in.
     """
     arguments = model.get_config()
     settings = {
@@ -59,6 +61,7 @@ def run_settings(
         "init_from": init_from
         and {"model": init_from[0], "weights": weights_digest(init_from[1])},
         "dataset": builder.info.full_name,
+        "mix": dict(mix or {}),
         "train_split": splits[0],
         "validation_split": splits[1],
         "seed": seed,

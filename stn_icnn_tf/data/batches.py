@@ -1,0 +1,144 @@
+"""Batches of an epoch: drawn, shuffled, framed, augmented, prefetched; seeded."""
+
+import numpy as np
+import tensorflow as tf
+
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
+from stn_icnn_tf.data.augment import Augmentation
+from stn_icnn_tf.data.mixture import (
+    Mixture,
+    choose_sources,
+    photos_of_each,
+    repeat_photos,
+)
+from stn_icnn_tf.data.preprocess import Framing, decode_example, frame_example
+
+
+def _without_autotune(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Fixes the number of parallel calls: one a core.
+
+    The thread that would tune it sleeps for up to a minute at a time, and a
+    distributed iterator that has given its last batch waits for it to wake: as
+    long as an epoch of a small data set, after every epoch.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
+
+
+def examples_per_epoch(
+    photos: tf.data.Dataset | Mixture,
+    augmentation: Augmentation | None,
+    class_set: ClassSet = EIGHT_PARTS,
+    repeat_threshold: float = 0.0,
+) -> int:
+    """Counts the examples, variants included, that an epoch draws."""
+    mixture = Mixture.of(photos)
+    factors = mixture.factors(repeat_threshold, class_set)
+    numbers = photos_of_each(factors, mixture.shares)
+    return sum(numbers) * (augmentation.variants if augmentation else 1)
+
+
+def training_batches(
+    photos: tf.data.Dataset | Mixture,
+    framing: Framing,
+    augmentation: Augmentation | None,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    repeat_threshold: float = 0.0,
+) -> tf.data.Dataset:
+    """Makes the shuffled, augmented batches of one epoch; whole batches only.
+
+    The same `(seed, epoch)` gives the same batches, so a resumed run sees what
+    the uninterrupted one would have seen.
+
+    Args:
+        photos: examples of a TFDS builder of this project, their number known; or
+            several such data sets, mixed.
+        framing: the sizes.
+        augmentation: ranges, and how many variants a photo gives; or None.
+        batch_size: examples a batch, over all replicas.
+        seed: of the run.
+        epoch: number of the epoch, counted over the whole run.
+        repeat_threshold: see `repeat_factors`; needs to know which classes are on
+            which photo.
+
+    Returns:
+        a dataset of batched dicts, see `frame_example`.
+    """
+    variants = augmentation.variants if augmentation else 1
+
+    def make_variants(example: dict) -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensors(example).repeat(variants).enumerate()
+
+    def prepare(index: tf.Tensor, numbered: tuple[tf.Tensor, dict]) -> dict:
+        variant, example = numbered
+        # Steps of 10 leave room for the draws that one example makes of its key.
+        number = (epoch * 1_000_000 + index) * 10
+        key = tf.stack([tf.constant(seed, tf.int64), number])
+
+        def augmented() -> dict:
+            return frame_example(example, framing, augmentation, key)
+
+        if variants == 1:
+            return augmented()
+        return tf.cond(variant == 0, lambda: frame_example(example, framing), augmented)
+
+    mixture = Mixture.of(photos)
+    factors = mixture.factors(repeat_threshold, framing.class_set)
+    numbers = [variants * n for n in photos_of_each(factors, mixture.shares)]
+    rng = np.random.default_rng((seed, epoch))
+    streams = [
+        # The variants of a photo share its bytes, so the buffer may hold them all.
+        repeat_photos(dataset, times, rng)
+        .flat_map(make_variants)
+        .shuffle(
+            2048 * variants, seed=seed * 1000 + epoch, reshuffle_each_iteration=False
+        )
+        .repeat()
+        for dataset, times in zip(mixture.datasets, factors, strict=True)
+    ]
+    if len(streams) == 1:
+        drawn = streams[0].take(numbers[0])
+    else:
+        drawn = tf.data.Dataset.choose_from_datasets(
+            [_decoded(stream) for stream in streams], choose_sources(numbers, rng)
+        )
+    return _without_autotune(
+        drawn.apply(tf.data.experimental.assert_cardinality(sum(numbers)))
+        .enumerate()
+        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(batch_size, drop_remainder=True)
+        .prefetch(2)
+    )
+
+
+def _decoded(stream: tf.data.Dataset) -> tf.data.Dataset:
+    """Decodes already here: data sets differ in what they leave to be decoded."""
+    return stream.map(
+        lambda variant, example: (variant, decode_example(example)),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+
+
+def evaluation_batches(
+    dataset: tf.data.Dataset, framing: Framing, batch_size: int
+) -> tf.data.Dataset:
+    """Makes batches of every example, in order, none augmented.
+
+    The last batch is filled up with examples of weight 0, so that it can be
+    split over replicas.
+    """
+    framed = dataset.map(
+        lambda example: frame_example(example, framing),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    missing = -int(dataset.cardinality()) % batch_size
+    if missing:
+        filler = framed.take(1).repeat(missing)
+        filler = filler.map(lambda example: {**example, "weight": tf.zeros(())})
+        framed = framed.concatenate(filler)
+    return _without_autotune(framed.batch(batch_size, drop_remainder=True).prefetch(2))
