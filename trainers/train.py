@@ -243,25 +243,45 @@ def main(argv: list[str]) -> None:
 def copy_weights(start: StnIcnn, model: StnIcnn) -> None:
     """Gives a model the weights of another, whose patches may have another size.
 
+    A network of other shapes keeps what the seed gave it: so a model of other classes
+    starts from what the two have in common.
+
     Args:
         start: has the weights.
         model: gets them.
 
     Raises:
-        ValueError: if the shapes of the weights differ.
+        ValueError: if no network has the same shapes in both.
     """
     differing = ", ".join(
         f"{name}={theirs} for {mine}"
         for name, (mine, theirs) in differing_arguments(model, start).items()
+        if name != "class_set"
     )
-    if [w.shape for w in start.weights] != [w.shape for w in model.weights]:
+    mine, theirs = _networks(model), _networks(start)
+    alike = {
+        name: name in theirs
+        and [w.shape for w in theirs[name].weights] == [w.shape for w in net.weights]
+        for name, net in mine.items()
+    }
+    if not any(alike.values()):
         raise ValueError(
-            "Argument `init_from` must hold a model whose weights have the shapes of "
-            f"the new one's. Received: {differing}"
+            "Argument `init_from` must hold a model with a network whose weights have "
+            f"the shapes of the new one's. Received: {differing}"
         )
     if differing:
         logging.warning("The model started from has %s", differing)
-    model.set_weights(start.get_weights())
+    for name, net in mine.items():
+        if alike[name]:
+            net.set_weights(theirs[name].get_weights())
+    fresh = [name for name, same in alike.items() if not same]
+    if fresh:
+        logging.warning("Started from the seed, not from that model: %s", fresh)
+
+
+def _networks(model: StnIcnn) -> dict[str, keras.layers.Layer]:
+    networks = {"coarse": model.coarse, "localization": model.localization}
+    return networks | model.part_nets
 
 
 def check_run_dir(values: dict[str, object]) -> bool:

@@ -118,6 +118,7 @@ AUGMENTATIONS = {
     "wide": dataclasses.replace(
         _OURS, rotation=30.0, shift=0.2, scale=(0.5, 1.3), blur=4.0, probability=0.4
     ),
+    "head": dataclasses.replace(_OURS, rotation=20.0, shift=0.15, scale=(0.6, 1.3)),
     "mild": _MILD,
     "mild_blurred": dataclasses.replace(_MILD, blur=4.0, blurred=0.2),
     "helen": dataclasses.replace(_HELEN_COMBINED, alone=_HELEN_ALONE),

@@ -118,6 +118,27 @@ HELEN_CPU = _schedule(
     },
 )
 
+# Whole heads on two cores, from the model of CelebAMask-HQ, whose localization network
+# and part nets it takes over: `make head`.
+#   python -m trainers.train --schedule=head_cpu --preset=head \
+#     --init_from=celebamask_hq --dataset=celeb_a_mask_hq/all --mix=helen=0.15 \
+#     --precision=mixed_bfloat16 --run_dir=runs/head
+HEAD_CPU = _schedule(
+    (20, 1, 1, 1),
+    labelling=_LABELLING,
+    joint_jitter=0.1,
+    **{
+        **_OURS,
+        "rates": (6e-3, 3e-3, 3e-3),
+        "joint_rates": (5e-4, 2.5e-4, 1.5e-3),
+        "finding": {
+            "batch_size": 16,
+            "augmentation": AUGMENTATIONS["head"],
+            "repeat_threshold": 0.3,
+        },
+    },
+)
+
 # A data set of some thousand photos on two cores, from nothing.
 #   Run time: 80 minutes for 870 photos on one core, the other busy. Expected
 #   `overall` on HELEN's test: 0.90 (measured with the wide augmentation in the joint
@@ -196,6 +217,7 @@ SCHEDULES = {
     "celebamask_hq_cpu": CELEBAMASK_HQ_CPU,
     "helen_cpu": HELEN_CPU,
     "helen_cpu_apart": HELEN_CPU_APART,
+    "head_cpu": HEAD_CPU,
     "demo": DEMO,
     "helen_paper": HELEN_PAPER,
     "celebamask_hq_paper": CELEBAMASK_HQ_PAPER,

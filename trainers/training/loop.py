@@ -259,7 +259,10 @@ class Trainer:
 
     def judge(self, result: dict[str, float]) -> float:
         """The number that chooses the epoch: higher is better."""
-        return result.get("overall", -result.get("center_error", 0.0))
+        # With base classes, `overall` is of the parts alone.
+        whole = len(self.model.class_set.base_classes) > 1
+        score = "mean_f1" if whole else "overall"
+        return result.get(score, -result.get("center_error", 0.0))
 
     # === Records ===
 
