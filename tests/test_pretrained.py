@@ -23,26 +23,26 @@ from trainers import release
 WEIGHTS = pathlib.Path(stn_icnn_tf.__file__).parent / "weights"
 
 
-def test_compact_file_is_half_as_large_and_gives_the_same_mask(tmp_path):
+def test_compact_file_is_small_and_gives_nearly_the_same_mask(tmp_path):
     model = small_model(coarse_filters=(8, 16), part_filters=(8, 16))
     shake(model)
     save_compact(model, tmp_path / "compact.keras")
     model.save(tmp_path / "plain.keras")
     sizes = [(tmp_path / f"{n}.keras").stat().st_size for n in ("compact", "plain")]
-    assert sizes[0] < 0.6 * sizes[1]
+    assert sizes[0] < 0.5 * sizes[1]
     assert sorted(os.listdir(tmp_path)) == ["compact.keras", "plain.keras"]
     loaded = load_model(tmp_path / "compact.keras")
     assert isinstance(keras.saving.load_model(tmp_path / "compact.keras"), type(model))
     assert {w.dtype for w in loaded.weights} == {w.dtype for w in model.weights}
     for ours, stored in zip(model.weights, loaded.weights, strict=True):
-        np.testing.assert_allclose(stored, ours, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(stored, ours, rtol=1 / 30, atol=1e-5)
         if len(ours.shape) < 2:
             np.testing.assert_array_equal(stored, ours)
     for example in faces(2):
         photo = example["image"].numpy()[None]
         masks = [np.asarray(m(photo)["mask"]) for m in (model, loaded)]
         assert len(np.unique(masks[0])) > 2
-        assert np.mean(masks[0] == masks[1]) > 0.98
+        assert np.mean(masks[0] == masks[1]) > 0.95
 
 
 def test_what_cannot_be_stored_is_named(tmp_path):
