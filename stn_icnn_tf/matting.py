@@ -153,12 +153,15 @@ def own_colors(photo: np.ndarray, alpha: np.ndarray, radius: int) -> np.ndarray:
     inside = np.maximum(box_mean(cover, radius), 1e-6)
     outside = np.maximum(box_mean(1.0 - cover, radius), 1e-6)
     result = photo.copy()
+    mixed = (alpha > 0.0) & (alpha < 1.0)
+    share = alpha[mixed]
     for channel in range(3):
         plane = near[..., channel]
-        front = resize(box_mean(plane * cover, radius) / inside, size)
-        back = resize(box_mean(plane * (1.0 - cover), radius) / outside, size)
+        front = resize(box_mean(plane * cover, radius) / inside, size)[mixed]
+        back = box_mean(plane * (1.0 - cover), radius) / outside
+        back = resize(back, size)[mixed]
         # How far off the mixture of both is, is the front's, as far as it covers.
-        missed = photo[..., channel] - alpha * front - (1.0 - alpha) * back
-        own = np.where(alpha < 1.0, front + alpha * missed, photo[..., channel])
-        result[..., channel] = np.clip(np.round(own), 0, 255)
+        missed = photo[mixed, channel] - share * front - (1.0 - share) * back
+        own = front + share * missed
+        result[mixed, channel] = np.clip(np.round(own), 0, 255)
     return result

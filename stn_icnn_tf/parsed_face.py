@@ -97,8 +97,12 @@ class ParsedFace:
         boxes = {part.name: self._box(part.classes) for part in self.class_set.parts}
         return {name: box for name, box in boxes.items() if box is not None}
 
-    def probabilities(self) -> np.ndarray:
+    def probabilities(self, size: tuple[int, int] | None = None) -> np.ndarray:
         """Computes the probability of each class: the mask is the best of them.
+
+        Args:
+            size: `(height, width)` of what is returned, for less memory; None: the
+                photo's.
 
         Returns:
             float32 `(height, width, classes)`; a pixel's sum is 1.
@@ -108,7 +112,7 @@ class ParsedFace:
         """
         if self._probabilities is None:
             raise ValueError("The probabilities of this photo are not known")
-        return self._probabilities(self.mask.shape)
+        return self._probabilities(size or self.mask.shape)
 
     def mask_of(self, *names: str) -> np.ndarray:
         """Returns where a class is, or one of several.
@@ -314,6 +318,7 @@ class ParsedFace:
         ids = class_ids(self.class_set, names)
         size = matting.work_size(self.mask.shape)
         if self._probabilities is not None:
-            return self._probabilities(size)[..., list(ids)].sum(axis=-1)
+            planes = np.moveaxis(self.probabilities(size), -1, 0)
+            return sum(planes[class_id] for class_id in ids)
         soft = matting.resize(self.mask_of(*names), size)
         return matting.box_mean(soft, radius // 2)

@@ -12,8 +12,7 @@ PACKAGES = ("stn_icnn_tf", "tfds_builders", "trainers", "serving", "benchmarks")
 RANKS = (
     ("class_sets", "files", "extras", "photos", "shipped", "client"),
     ("class_groups", "color", "matting"),
-    ("effects", "regions"),
-    ("geometry",),
+    ("effects", "regions", "geometry"),
     ("visualize", "parsed_face", "layers", "losses", "metrics", "data"),
     ("models",),
     ("inference",),
