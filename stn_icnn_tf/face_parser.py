@@ -12,6 +12,7 @@ import tensorflow as tf
 from stn_icnn_tf.inference.face_search import FaceSearch, framed_spec
 from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.inference.squares import two_pixels_at_least
+from stn_icnn_tf.matting import resize_photo
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.photos import photo_array
@@ -138,17 +139,26 @@ class FaceParser:
         return ParsedFace(
             photo,
             framed["mask"].numpy(),
-            lambda: self._call(self._probabilities, photo),
+            lambda size: self._call(self._probabilities, resize_photo(photo, size)),
             framed["theta"].numpy(),
             name,
             class_set=self.class_set,
         )
 
     def _face_in_square(self, photo: np.ndarray, name: str, found: dict) -> ParsedFace:
+        def probabilities(size: tuple[int, int]) -> np.ndarray:
+            # Of the same square in the photo at that size.
+            x, y, side, roll = np.asarray(found["square"])
+            shrink = size[0] / len(photo)
+            middle = [(x + 0.5) * shrink - 0.5, (y + 0.5) * shrink - 0.5]
+            square = np.float32([*middle, side * shrink, roll])
+            small = resize_photo(photo, size)
+            return self._call(self._square_probabilities, small, square)
+
         return ParsedFace(
             photo,
             found["mask"].numpy(),
-            lambda: self._call(self._square_probabilities, photo, found["square"]),
+            probabilities,
             found["theta"].numpy(),
             name,
             class_set=self.class_set,
@@ -167,13 +177,14 @@ class FaceParser:
         for face in faces:
             mask = np.where(mask > 0, mask, face.mask)
 
-        def probabilities() -> np.ndarray:
-            together = np.zeros((*mask.shape, self.class_set.num_classes), "float32")
+        def probabilities(size: tuple[int, int]) -> np.ndarray:
+            together = np.zeros((*size, self.class_set.num_classes), "float32")
             together[..., 0] = 1.0
-            taken = np.zeros(mask.shape, bool)
+            taken = np.zeros(size, bool)
             for face in faces:
-                wins = (face.mask > 0) & ~taken
-                together[wins] = face.probabilities()[wins]
+                own = face.probabilities(size)
+                wins = (np.argmax(own, axis=-1) > 0) & ~taken
+                together[wins] = own[wins]
                 taken |= wins
             return together
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 
@@ -119,3 +119,24 @@ def contact_sheet(images: list[np.ndarray], columns: int, side: int) -> Image.Im
         row, column = divmod(index, columns)
         sheet.paste(picture, (column * side, row * side))
     return sheet
+
+
+def legend(
+    class_set: ClassSet = EIGHT_PARTS, columns: int = 1, text_size: int = 16
+) -> Image.Image:
+    """Draws the colour and name of each class but background, in columns."""
+    font = ImageFont.load_default(text_size)
+    names = class_set.names[1:]
+    row, swatch = round(1.5 * text_size), 2 * text_size
+    width = swatch + 2 * text_size + round(max(map(font.getlength, names)))
+    rows = -(-len(names) // columns)
+    picture = Image.new("RGB", (columns * width, rows * row), "white")
+    draw = ImageDraw.Draw(picture)
+    for index, (name, color) in enumerate(zip(names, class_set.palette[1:])):
+        column, line = divmod(index, rows)
+        left, top = column * width + text_size // 2, line * row + text_size // 4
+        box = [left, top, left + swatch, top + text_size]
+        draw.rectangle(box, fill=color, outline="black")
+        at = (box[2] + text_size // 2, top + text_size / 2)
+        draw.text(at, name.replace("_", " "), fill="black", font=font, anchor="lm")
+    return picture

@@ -111,6 +111,21 @@ def test_mask_is_the_most_probable_class(which, size, request):
     assert (np.argmax(probabilities, axis=-1) == face.mask).mean() > 0.999
 
 
+@pytest.mark.parametrize("which", ["parser", "searcher"])
+def test_probabilities_of_a_smaller_size_are_of_the_same_square(which, request):
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 9, 3)).astype("uint8"))
+    photo = np.asarray(coarse.resize((180, 120), Image.Resampling.BICUBIC))
+    face = request.getfixturevalue(which)(photo)
+    small = face.probabilities((60, 90))
+    assert small.shape == (60, 90, 9)
+    np.testing.assert_allclose(small.sum(axis=-1), 1.0, atol=1e-4)
+    whole = face.probabilities().reshape(60, 2, 90, 2, 9).mean(axis=(1, 3))
+    assert (
+        np.abs(small - whole).mean() < 0.3 * np.abs(whole - whole.mean((0, 1))).mean()
+    )
+
+
 def test_every_face_of_a_group_is_parsed_the_larger_in_front(model):
     photo = photos(60, 120)
     squares = np.float32([[30, 30, 50, 0], [60, 30, 40, 0], [105, 15, 24, 0]])

@@ -11,7 +11,8 @@ PACKAGES = ("stn_icnn_tf", "tfds_builders", "trainers", "serving", "benchmarks")
 # From below to above: each imports what stands below it, and its own kind.
 RANKS = (
     ("class_sets", "files", "extras", "photos", "shipped", "client"),
-    ("geometry",),
+    ("class_groups", "color", "matting"),
+    ("effects", "regions", "geometry"),
     ("visualize", "parsed_face", "layers", "losses", "metrics", "data"),
     ("models",),
     ("inference",),

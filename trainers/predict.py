@@ -4,6 +4,8 @@ One face a photo is assumed, wherever it is; --detect_faces finds every face.
 
   python -m trainers.predict ME.jpg --output=masks
   python -m trainers.predict --model=runs/helen --input=photos --output=masks
+
+--classes, --tint, --smooth_skin, --cut_out and --regions write more: docs/effects.md.
 """
 
 import pathlib
@@ -17,6 +19,7 @@ from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.inference.fused import PRECISIONS
 from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.photos import READ_ERRORS
+from trainers.common.effect_flags import NO_EFFECTS, Effects, define_effect_flags
 from trainers.common.flags import usage_errors
 from trainers.common.paths import (
     define_path,
@@ -41,12 +44,14 @@ def define_flags() -> None:
         "detect_faces", False, "Parse every face of a photo; needs the extra `detect`."
     )
     flags.DEFINE_enum("precision", "float32", PRECISIONS, "Of the networks.")
+    define_effect_flags()
 
 
 def parse_photos(
     parse: Callable[[pathlib.Path], ParsedFace],
     photos: list[pathlib.Path],
     output: pathlib.Path,
+    effects: Effects = NO_EFFECTS,
 ) -> list[tuple[pathlib.Path, str]]:
     """Parses photos one by one; says which have no face.
 
@@ -54,12 +59,13 @@ def parse_photos(
         parse: a `FaceParser`.
         photos: their files.
         output: folder for the masks and overlays.
+        effects: what else is written.
 
     Returns:
         the files that could not be read or written, with the reason.
     """
     output.mkdir(parents=True, exist_ok=True)
-    failed = []
+    failed, rows = [], []
     stems = output_stems(photos)
     for path, stem in zip(tqdm(photos, unit=" photos"), stems, strict=True):
         try:
@@ -67,10 +73,13 @@ def parse_photos(
             if not face.faces:
                 print(f"{path}: no face found", file=sys.stderr)
             face.save(output, stem)
+            effects.save(face, output, stem)
+            rows += effects.rows(face, path)
         # One bad file must not cost the others.
         except READ_ERRORS as error:
             failed.append((path, f"{type(error).__name__}: {error}"))
             print(f"{path}: cannot be parsed: {error}", file=sys.stderr)
+    effects.write_regions(rows)
     return failed
 
 
@@ -82,10 +91,12 @@ def main(argv: list[str]) -> None:
             raise ValueError("Name a photo, or a folder of photos: face-parse ME.jpg")
         photos = [p for path in inputs for p in list_photos(pathlib.Path(path))]
         output = output_folder(FLAGS.output)
+        effects = Effects.from_flags()
         parser = FaceParser(
             FLAGS.model, FLAGS.find_faces, FLAGS.detect_faces, FLAGS.precision
         )
-    failed = parse_photos(parser, photos, output)
+        effects.check(parser.class_set)
+    failed = parse_photos(parser, photos, output, effects)
     print(f"{len(photos) - len(failed)} of {len(photos)} photos -> {FLAGS.output}")
     if failed:
         sys.exit(1)

@@ -1,0 +1,194 @@
+"""What `trainers.predict` writes of each photo, besides mask and overlay."""
+
+import csv
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+from absl import flags
+from PIL import Image
+
+from stn_icnn_tf.class_groups import class_ids
+from stn_icnn_tf.class_sets import ClassSet
+from stn_icnn_tf.color import read_color
+from stn_icnn_tf.effects import checked_strength
+from stn_icnn_tf.files import path_with_suffix, written_beside
+from stn_icnn_tf.parsed_face import SMOOTHED, ParsedFace
+from stn_icnn_tf.regions import COLUMNS
+from trainers.common.paths import define_path, output_file
+
+# Ends of file names that a class of such a name may not take.
+_TAKEN = ("mask", "overlay", "smoothed", "retouched", "cutout")
+
+
+def define_effect_flags() -> None:
+    """Defines the flags that `Effects.from_flags` reads."""
+    flags.DEFINE_multi_string(
+        "classes",
+        [],
+        "CLASS or CLASS,CLASS: also write STEM_CLASS+CLASS.png, 255 where one is; may "
+        "be repeated.",
+    )
+    flags.DEFINE_multi_string(
+        "tint",
+        [],
+        "CLASS,CLASS:COLOR or CLASS:COLOR:STRENGTH, as lips:crimson:0.5; into "
+        "STEM_retouched.png; may be repeated.",
+    )
+    flags.DEFINE_float(
+        "smooth_skin",
+        None,
+        "Strength 0..1: smooth the skin in STEM_retouched.png; where, is in "
+        "STEM_smoothed.png.",
+    )
+    flags.DEFINE_list(
+        "cut_out",
+        None,
+        "CLASS,CLASS or all: write them, with alpha, as STEM_cutout.png.",
+    )
+    define_path("regions", None, "CSV file for sizes and mean colours of the classes.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Tint:
+    """Which classes are tinted, and how; see `ParsedFace.tint`."""
+
+    names: tuple[str, ...]
+    color: tuple[int, int, int]
+    strength: float = 0.7
+
+    @classmethod
+    def read(cls, text: str) -> "Tint":
+        """Reads `CLASS,CLASS:COLOR` or `CLASS:COLOR:STRENGTH`.
+
+        Raises:
+            ValueError: if it is something else.
+        """
+        names, *values = text.split(":")
+        try:
+            color, *strength = values
+            (strength,) = map(float, strength or [cls.strength])
+        except ValueError as error:
+            raise ValueError(
+                "Argument `tint` must be CLASS:COLOR or CLASS:COLOR:STRENGTH. "
+                f"Received: tint={text}"
+            ) from error
+        return cls(
+            tuple(names.split(",")), read_color(color), checked_strength(strength)
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Effects:
+    """What is written of each photo.
+
+    Attributes:
+        classes: unions of classes, a mask each.
+        tints: in the order in which they are done, after smoothing.
+        smooth_skin: strength; None: it is left.
+        cut_out: classes; None: nothing is cut out.
+        regions: CSV file; None: none.
+    """
+
+    classes: tuple[tuple[str, ...], ...] = ()
+    tints: tuple[Tint, ...] = ()
+    smooth_skin: float | None = None
+    cut_out: tuple[str, ...] | None = None
+    regions: pathlib.Path | None = None
+
+    @classmethod
+    def from_flags(cls) -> "Effects":
+        """Reads the flags.
+
+        Raises:
+            ValueError: if one cannot be read, whatever the classes are.
+        """
+        values = flags.FLAGS
+        if values.smooth_skin is not None:
+            checked_strength(values.smooth_skin)
+        regions = values.regions
+        if regions is not None:
+            regions = output_file(
+                path_with_suffix(regions, ".csv", "regions"), "regions"
+            )
+        return cls(
+            tuple(tuple(text.split(",")) for text in values.classes),
+            tuple(map(Tint.read, values.tint)),
+            values.smooth_skin,
+            None if values.cut_out is None else tuple(values.cut_out),
+            regions,
+        )
+
+    def check(self, class_set: ClassSet) -> None:
+        """Checks the names of classes, before the work.
+
+        Raises:
+            ValueError: if the class set does not know one, or a file of it would have
+                the name of another.
+        """
+        for names in self.classes:
+            class_ids(class_set, names, "classes")
+            name = "+".join(names)
+            if name in _TAKEN or pathlib.PurePath(name).name != name:
+                raise ValueError(
+                    "Argument `classes` must be of classes that a file can be named "
+                    f"after. Received: classes={name}"
+                )
+        for tint in self.tints:
+            class_ids(class_set, tint.names, "tint")
+        if self.smooth_skin is not None:
+            class_ids(class_set, SMOOTHED, "smooth_skin")
+        if self.cut_out is not None:
+            class_ids(class_set, self.cut_out, "cut_out")
+
+    def save(self, face: ParsedFace, folder: pathlib.Path, stem: str) -> None:
+        """Writes the pictures of a photo.
+
+        Raises:
+            OSError: if a file cannot be written.
+        """
+        for names in self.classes:
+            _save_plane(face.mask_of(*names), folder / f"{stem}_{'+'.join(names)}.png")
+        picture = None
+        if self.smooth_skin is not None:
+            _save_plane(face.smoothing_mask(), folder / f"{stem}_smoothed.png")
+            picture = face.smooth_skin(self.smooth_skin)
+        for tint in self.tints:
+            picture = face.tint(tint.names, tint.color, tint.strength, picture)
+        if picture is not None:
+            picture.save(folder / f"{stem}_retouched.png")
+        if self.cut_out is not None:
+            cut = face.cut_out(*self.cut_out, photo=picture)
+            cut.save(folder / f"{stem}_cutout.png")
+
+    def rows(self, face: ParsedFace, path: pathlib.Path) -> list[tuple[Any, ...]]:
+        """Returns the lines of the CSV file about a photo: a face and class each."""
+        if self.regions is None:
+            return []
+        return [
+            (path, number, *region.row())
+            for number, one in enumerate(face.faces)
+            for region in one.regions()
+        ]
+
+    def write_regions(self, rows: list[tuple[Any, ...]]) -> None:
+        """Writes the CSV file, complete or not at all.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        if self.regions is None:
+            return
+        with (
+            written_beside(self.regions) as fresh,
+            fresh.open("w", newline="", encoding="utf-8") as file,
+        ):
+            csv.writer(file).writerows([("photo", "face", *COLUMNS), *rows])
+
+
+NO_EFFECTS = Effects()
+
+
+def _save_plane(plane: np.ndarray, path: pathlib.Path) -> None:
+    Image.fromarray(np.round(plane * np.float32(255)).astype("uint8")).save(path)
