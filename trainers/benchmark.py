@@ -10,6 +10,7 @@ from absl import app, flags
 
 from stn_icnn_tf.inference.fused import PRECISIONS, FusedModel
 from stn_icnn_tf.layers.icnn import InterlinkedCNN
+from stn_icnn_tf.layers.residual_icnn import FOLD, ResidualInterlinkedCNN
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
 from trainers.common.charts import save_record
@@ -55,9 +56,28 @@ def icnn_multiply_adds(net: InterlinkedCNN, side: int) -> int:
     )
 
 
+def residual_multiply_adds(net: ResidualInterlinkedCNN, side: int) -> int:
+    """Counts the multiply-adds of a residual iCNN on a square picture."""
+    units = [*enumerate(net.input_units), *enumerate(net.integrations, start=1)]
+    # What comes from a coarser row is convolved before it is upsampled.
+    units += [(row + 1, unit) for row, unit in enumerate(net.merges)]
+    for interlink in net.interlinks:
+        for row, (finer, coarser, *pair) in enumerate(interlink):
+            units += [(row, finer), (row + 1, coarser), *((row, unit) for unit in pair)]
+    kernels = [(row, unit.kernel) for row, unit in units if unit is not None]
+    kernels += [(0, net.head.kernel), (0, net.logits.kernel)]
+    return sum(
+        int(np.prod(kernel.shape)) * (side // FOLD // 2**row) ** 2
+        for row, kernel in kernels
+    )
+
+
 def multiply_adds(model: StnIcnn) -> int:
     """Counts the multiply-adds that the networks of a model spend on a face."""
-    count = icnn_multiply_adds(model.coarse, model.coarse_size)
+    if isinstance(model.coarse, ResidualInterlinkedCNN):
+        count = residual_multiply_adds(model.coarse, model.coarse_image_size)
+    else:
+        count = icnn_multiply_adds(model.coarse, model.coarse_size)
     for name, net in model.part_nets.items():
         parts = sum(part.net == name for part in model.class_set.parts)
         count += parts * icnn_multiply_adds(net, model.patch_size)
