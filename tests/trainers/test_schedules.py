@@ -131,6 +131,20 @@ def test_weights_are_copied_between_patch_sizes_and_else_refused():
         train.copy_weights(start, small_model(coarse_filters=(4, 8)))
 
 
+def test_model_of_other_classes_starts_from_what_both_have():
+    start, model = small_model(), small_model(class_set="head", coarse_filters=(8, 8))
+    shake(start)
+    fresh = [weight.numpy() for weight in model.coarse.weights]
+    train.copy_weights(start, model)
+    for theirs, mine in zip(start.part_nets.values(), model.part_nets.values()):
+        np.testing.assert_array_equal(theirs.logits.kernel, mine.logits.kernel)
+    np.testing.assert_array_equal(
+        start.localization.dense.kernel, model.localization.dense.kernel
+    )
+    for before, mine in zip(fresh, model.coarse.weights, strict=True):
+        np.testing.assert_array_equal(before, mine.numpy())
+
+
 def test_hybrid_run_starts_from_another_runs_model(tmp_path):
     start = small_model()
     shake(start)
