@@ -11,7 +11,7 @@ SEEDS ?= 0 1 2
 # Processes of `make test`; each takes some 3 GB and a core.
 TEST_WORKERS ?= 2
 
-.PHONY: help venv demo helen celebamask_hq test backends lint format oracle clean
+.PHONY: help venv demo head helen celebamask_hq test backends lint format oracle clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z_]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_]+):.*## /  \1\t/'
@@ -32,8 +32,8 @@ venv: .venv/.installed  ## Make .venv and install the package, with every extra.
 demo: venv  ## Parse a photo, then train a small model on drawn faces.
 	$(BIN)/python -m trainers.demo
 
-# What makes the models of stn_icnn_tf/weights; an interrupted run goes on. `helen`
-# starts from the model `celebamask_hq`.
+# What makes the models of stn_icnn_tf/weights; an interrupted run goes on. `helen` and
+# `head` start from the model `celebamask_hq`.
 TRAIN = $(BIN)/python -m trainers.train --precision=mixed_bfloat16 \
 	--manual_dir='$(DOWNLOADS)'
 
@@ -45,6 +45,15 @@ celebamask_hq: venv  ## Train, score and release it (DOWNLOADS=folder of the dat
 	$(BIN)/python -m trainers.release --model=runs/celebamask_hq \
 		--dataset=celeb_a_mask_hq --manual_dir='$(DOWNLOADS)' \
 		--output=stn_icnn_tf/weights/celebamask_hq.keras
+
+head: venv  ## The same of whole heads; HELEN is mixed in.
+	$(TRAIN) --dataset=celeb_a_mask_hq/all --mix=helen=0.12 --preset=head \
+		--schedule=head_cpu --init_from=celebamask_hq --run_dir=runs/head
+	$(BIN)/python -m trainers.evaluate --model=runs/head \
+		--dataset=celeb_a_mask_hq/all --manual_dir='$(DOWNLOADS)' --subgroups
+	$(BIN)/python -m trainers.release --model=runs/head \
+		--dataset=celeb_a_mask_hq/all --manual_dir='$(DOWNLOADS)' \
+		--output=stn_icnn_tf/weights/head.keras
 
 runs/helen_%/model.keras: | venv
 	$(TRAIN) --dataset=helen --preset=helen --seed=$* --schedule=helen_cpu \

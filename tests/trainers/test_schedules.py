@@ -21,6 +21,7 @@ def test_named_schedules():
         "celebamask_hq_cpu",
         "helen_cpu",
         "helen_cpu_apart",
+        "head_cpu",
         "demo",
         "helen_paper",
         "celebamask_hq_paper",
