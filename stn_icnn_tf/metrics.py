@@ -206,7 +206,7 @@ class FaceParsingScores(keras.metrics.Metric):
         if self.undrawn:
             told = np.arange(count, dtype="int32")
             told[list(self.undrawn)] = 0
-            y_pred = ops.take(told, y_pred)
+            y_pred = ops.take(told, ops.cast(y_pred, "int32"))
         self.update_matrix(confusion_matrix(y_true, y_pred, count))
 
     def update_matrix(self, matrix: Tensor) -> None:
