@@ -104,8 +104,7 @@ class FaceParser:
             one `ParsedFace`, or a list of them in the order of the photos.
 
         Raises:
-            OSError: if a file cannot be read as a picture; see also
-                `photos.READ_ERRORS`.
+            OSError: if a file cannot be read as a picture, see `photos.read_photo`.
             ValueError: if an array is no photo; it says why.
         """
         if isinstance(photos, (list, tuple)) or getattr(photos, "ndim", 0) == 4:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
+from stn_icnn_tf.files import written_beside
 from stn_icnn_tf.visualize import overlay, palette_image
 
 Box = tuple[int, int, int, int]
@@ -143,6 +144,8 @@ class ParsedFace:
     ) -> tuple[pathlib.Path, pathlib.Path]:
         """Writes `STEM_mask.png`, with a palette, and `STEM_overlay.png`.
 
+        Each is written complete or not at all, and replaces what is there.
+
         Args:
             folder: is made if it is not there.
             stem: beginning of the names; None: that of the photo's file, or `face`.
@@ -156,8 +159,10 @@ class ParsedFace:
         folder, stem = pathlib.Path(folder), stem or self.name
         folder.mkdir(parents=True, exist_ok=True)
         files = folder / f"{stem}_mask.png", folder / f"{stem}_overlay.png"
-        palette_image(self.mask, self.class_set).save(files[0])
-        self.overlay().save(files[1])
+        pictures = palette_image(self.mask, self.class_set), self.overlay()
+        for file, picture in zip(files, pictures):
+            with written_beside(file) as fresh:
+                picture.save(fresh)
         return files
 
     def _repr_png_(self) -> bytes:
