@@ -83,6 +83,14 @@ def test_other_framings_and_sizes(tmp_path, framing, size):
     assert np.mean(litert_parser(file)(photo) == expected) >= 0.999
 
 
+def test_a_photo_of_another_size_is_refused_with_both(files):
+    parse = litert_parser(files["float32"])
+    with pytest.raises(ValueError, match=r"\(1, 64, 72, 3\).*\(1, 80, 80, 3\)"):
+        parse(photos(1, 80, 80))
+    with pytest.raises(ValueError, match="uint8.*float32"):
+        parse(photos(1, *SIZE).astype("float32"))
+
+
 def test_names_shapes_and_operations(files):
     from ai_edge_litert.interpreter import Interpreter
 
