@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stn_icnn_tf import visualize
 from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.visualize import overlay
@@ -71,3 +72,18 @@ def test_what_is_not_known_is_said(face):
         face.probabilities()
     with pytest.raises(ValueError, match=r"`mask`.*\(40, 60, 3\).*\(40, 50\)"):
         ParsedFace(PHOTO, face.mask[:, :50])
+
+
+def test_an_overlay_is_the_same_in_pieces(monkeypatch):
+    photo, mask = photos(40, 30), photos(40, 30)[..., 0] // 29
+    whole = visualize.overlay(photo, mask)
+    monkeypatch.setattr(visualize, "_PIXELS_AT_ONCE", 70)
+    np.testing.assert_array_equal(visualize.overlay(photo, mask), whole)
+    colors = np.float32(EIGHT_PARTS.palette)[mask]
+    tinted = np.clip(np.round(photo * 0.65 + colors * 0.35), 0, 255)
+    calm = np.zeros(mask.shape, bool)
+    calm[1:, 1:] = (mask[1:, 1:] == mask[:-1, 1:]) & (mask[1:, 1:] == mask[1:, :-1])
+    inside = calm & (mask > 0)
+    assert inside.sum() > 5
+    np.testing.assert_array_equal(whole[inside], tinted[inside])
+    np.testing.assert_array_equal(whole[calm & (mask == 0)], photo[calm & (mask == 0)])
