@@ -11,6 +11,12 @@ import tensorflow as tf
 
 from stn_icnn_tf.inference.face_search import FaceSearch, framed_spec
 from stn_icnn_tf.inference.fused import FusedModel
+from stn_icnn_tf.inference.large_photos import (
+    LargePhotos,
+    enlarged_square,
+    is_large,
+    shrunk,
+)
 from stn_icnn_tf.inference.squares import two_pixels_at_least
 from stn_icnn_tf.matting import resize_photo
 from stn_icnn_tf.models.stn_icnn import StnIcnn
@@ -88,6 +94,9 @@ class FaceParser:
         self._parse_framed = _compiled(search.parse_framed, _PHOTOS)
         self._parse_square = _compiled(search.parse_square, _PHOTO, _SQUARE)
         self._find = _compiled(search.find, _PHOTO, framed_spec(len(model.mean_crop)))
+        self._large = LargePhotos(
+            self._parse_framed, self._find if find_faces else None, self._parse_square
+        )
         self._probabilities = _compiled(self._framed_probabilities, _PHOTO)
         self._square_probabilities = _compiled(self._cut_probabilities, _PHOTO, _SQUARE)
 
@@ -105,8 +114,7 @@ class FaceParser:
             one `ParsedFace`, or a list of them in the order of the photos.
 
         Raises:
-            OSError: if a file cannot be read as a picture; see also
-                `photos.READ_ERRORS`.
+            OSError: if a file cannot be read as a picture, see `photos.read_photo`.
             ValueError: if an array is no photo; it says why.
         """
         if isinstance(photos, (list, tuple)) or getattr(photos, "ndim", 0) == 4:
@@ -124,11 +132,20 @@ class FaceParser:
                 ]
             faces: list[ParsedFace] = [None] * len(photos)
             for batch in _batches([photo.shape for photo in photos]):
+                first = batch[0]
+                if is_large(photos[first]):  # Then it is alone.
+                    faces[first] = self._parse_large(photos[first], names[first])
+                    continue
                 framed = self._parse_framed(np.stack([photos[i] for i in batch]))
                 for place, i in enumerate(batch):
                     one = {name: value[place] for name, value in framed.items()}
                     faces[i] = self._finish(photos[i], names[i], one)
             return faces
+
+    def _parse_large(self, photo: np.ndarray, name: str) -> ParsedFace:
+        found = self._large.parse(photo)
+        make = self._face_in_square if found["is_cut"] else self._face_in_photo
+        return make(photo, name, found)
 
     def _finish(self, photo: np.ndarray, name: str, framed: dict) -> ParsedFace:
         """Searches for the face of a photo that was parsed as it is, if need be."""
@@ -136,11 +153,14 @@ class FaceParser:
             found = self._find(tf.constant(photo), framed)
             if np.any(found["square"] != framed["square"]):
                 return self._face_in_square(photo, name, found)
+        return self._face_in_photo(photo, name, framed)
+
+    def _face_in_photo(self, photo: np.ndarray, name: str, framed: dict) -> ParsedFace:
         return ParsedFace(
             photo,
-            framed["mask"].numpy(),
+            np.asarray(framed["mask"]),
             lambda size: self._call(self._probabilities, resize_photo(photo, size)),
-            framed["theta"].numpy(),
+            np.asarray(framed["theta"]),
             name,
             class_set=self.class_set,
         )
@@ -157,21 +177,19 @@ class FaceParser:
 
         return ParsedFace(
             photo,
-            found["mask"].numpy(),
+            np.asarray(found["mask"]),
             probabilities,
-            found["theta"].numpy(),
+            np.asarray(found["theta"]),
             name,
             class_set=self.class_set,
         )
 
     def _parse_every_face(self, photo: np.ndarray, name: str) -> ParsedFace:
         """Parses every face that is detected; the larger ones are in front."""
-        squares = self._detector(photo)
+        found = [self._parse_detected(photo, square) for square in self._detect(photo)]
         faces = [
-            self._face_in_square(
-                photo, f"{name}_{i}", self._parse_square(photo, np.float32(square))
-            )
-            for i, square in enumerate(squares)
+            self._face_in_square(photo, f"{name}_{i}", face)
+            for i, face in enumerate(found)
         ]
         mask = np.zeros(photo.shape[:2], "uint8")
         for face in faces:
@@ -189,6 +207,18 @@ class FaceParser:
             return together
 
         return ParsedFace(photo, mask, probabilities, None, name, faces, self.class_set)
+
+    def _detect(self, photo: np.ndarray) -> list[np.ndarray]:
+        if not is_large(photo):
+            return self._detector(photo)
+        copy, factor = shrunk(photo)
+        return [enlarged_square(square, factor) for square in self._detector(copy)]
+
+    def _parse_detected(self, photo: np.ndarray, square: np.ndarray) -> dict:
+        square, found = np.float32(square), None
+        if is_large(photo):
+            found = self._large.parse_square(photo, square)
+        return found or self._parse_square(photo, square)
 
     def _framed_probabilities(self, photo: tf.Tensor) -> tf.Tensor:
         height, width = tf.unstack(tf.shape(photo)[:2])
@@ -240,6 +270,8 @@ def _batches(shapes: list[tuple[int, ...]]) -> Iterator[list[int]]:
     for index, shape in enumerate(shapes):
         by_shape.setdefault(shape, []).append(index)
     for (height, width, _), indices in by_shape.items():
-        most = max(min(_MOST_PHOTOS, _MOST_PIXELS // (height * width)), 1)
+        # They become squares.
+        pixels = max(height, width) ** 2
+        most = max(min(_MOST_PHOTOS, _MOST_PIXELS // pixels), 1)
         for start in range(0, len(indices), most):
             yield indices[start : start + most]

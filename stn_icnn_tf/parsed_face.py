@@ -10,6 +10,7 @@ from PIL import Image
 from stn_icnn_tf import effects, matting
 from stn_icnn_tf.class_groups import ALL, class_ids
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
+from stn_icnn_tf.files import written_beside
 from stn_icnn_tf.photos import photo_array
 from stn_icnn_tf.regions import Box, Region, box_around, measure_regions
 from stn_icnn_tf.visualize import overlay, palette_image
@@ -266,6 +267,8 @@ class ParsedFace:
     ) -> tuple[pathlib.Path, pathlib.Path]:
         """Writes `STEM_mask.png`, with a palette, and `STEM_overlay.png`.
 
+        Each is written complete or not at all, and replaces what is there.
+
         Args:
             folder: is made if it is not there.
             stem: beginning of the names; None: that of the photo's file, or `face`.
@@ -279,8 +282,10 @@ class ParsedFace:
         folder, stem = pathlib.Path(folder), stem or self.name
         folder.mkdir(parents=True, exist_ok=True)
         files = folder / f"{stem}_mask.png", folder / f"{stem}_overlay.png"
-        palette_image(self.mask, self.class_set).save(files[0])
-        self.overlay().save(files[1])
+        pictures = palette_image(self.mask, self.class_set), self.overlay()
+        for file, picture in zip(files, pictures):
+            with written_beside(file) as fresh:
+                picture.save(fresh)
         return files
 
     def _repr_png_(self) -> bytes:

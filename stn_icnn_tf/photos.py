@@ -1,31 +1,118 @@
 """Photos as arrays, whatever they come as. No TensorFlow, no Keras."""
 
+import contextlib
 import io
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
-
-# Pillow's errors on broken files are of many kinds.
-READ_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+from PIL import ExifTags, Image
 
 # What may be a number of channels, the last axis of an array.
 _CHANNELS = (1, 3, 4)
+
+# EXIF orientation -> what turns the stored pixels upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# Tags of TIFF.
+_BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
+
+# What the files of phones begin with that Pillow knows only with a plug-in.
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+
+
+class PhotoError(OSError):
+    """A file that cannot be read as a photo; it says why."""
+
+
+@contextlib.contextmanager
+def open_picture(photo: str | os.PathLike | bytes) -> Iterator[Image.Image]:
+    """Opens a file by Pillow; what the block does with it is reading, too.
+
+    Args:
+        photo: its path, or its content.
+
+    Yields:
+        the picture; it is decoded when its pixels are first asked for.
+
+    Raises:
+        OSError: if there is no such file.
+        PhotoError: if it cannot be read as a picture, whatever Pillow made of that.
+    """
+    try:
+        file = io.BytesIO(photo) if isinstance(photo, bytes) else photo
+        with Image.open(file) as picture:
+            if picture.format == "EPS":  # Pillow would run Ghostscript on it.
+                raise PhotoError("EPS is a program that draws: it is not run")
+            yield picture
+    except Image.UnidentifiedImageError as error:
+        raise PhotoError(_unidentified(photo)) from error
+    except OSError:
+        raise
+    # Of a broken file Pillow raises SyntaxError, struct.error, KeyError, ...
+    except Exception as error:
+        reason = str(error) or "it is damaged"
+        raise PhotoError(f"{type(error).__name__}: {reason}") from error
+
+
+def _unidentified(photo: str | os.PathLike | bytes) -> str:
+    if isinstance(photo, bytes):
+        start = photo[:16]
+    else:
+        with open(photo, "rb") as file:
+            start = file.read(16)
+    if not start:
+        return "it is empty"
+    if start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS:
+        return "it is a HEIC file, which Pillow cannot read: save it as JPEG or PNG"
+    return "Pillow cannot identify it as a picture"
+
+
+def orientation(picture: Image.Image) -> int:
+    """Returns a picture's EXIF orientation, 1 to 8; 1 if it says nothing sensible."""
+    # Viewers show a photo whose EXIF data are damaged as it is stored.
+    with contextlib.suppress(Exception):
+        value = picture.getexif().get(ExifTags.Base.Orientation)
+        if value in _UPRIGHT:
+            return int(value)
+    return 1
+
+
+def turned_upright(picture: Image.Image, orientation: int) -> Image.Image:
+    """Turns a picture by an EXIF orientation.
+
+    Unlike `ImageOps.exif_transpose` this does not write the EXIF data anew, which
+    fails where they are odd.
+    """
+    method = _UPRIGHT.get(orientation)
+    return picture if method is None else picture.transpose(method)
 
 
 def read_photo(photo: str | os.PathLike | bytes) -> np.ndarray:
     """Reads a file as uint8 `(height, width, 3)`, RGB, after its EXIF rotation.
 
+    Of 16 bits the upper 8 are taken; whole and floating numbers of 32 bits as
+    `checked_array` takes them. Alpha is dropped. Of several pictures in a file it is
+    the first.
+
     Args:
         photo: its path, or its content.
 
     Raises:
-        OSError: if it cannot be read as a picture, see also `READ_ERRORS`.
+        OSError: if there is no such file; a `PhotoError` if it cannot be read as a
+            picture.
     """
-    file = io.BytesIO(photo) if isinstance(photo, bytes) else photo
-    with Image.open(file) as picture:
-        return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+    with open_picture(photo) as picture:
+        return _pixels(turned_upright(picture, orientation(picture)), picture)
 
 
 def photo_array(photo: Any) -> np.ndarray:
@@ -36,16 +123,41 @@ def photo_array(photo: Any) -> np.ndarray:
             where they are; or an array, see `checked_array`.
 
     Raises:
-        OSError: if a file cannot be read as a picture, see also `READ_ERRORS`.
-        ValueError: if an array is no photo; it says why.
+        OSError: if a file cannot be read as a picture, see `read_photo`.
+        ValueError: if an array or a Pillow image is no photo; it says why.
     """
     if isinstance(photo, (bytearray, memoryview)):
         photo = bytes(photo)
     if isinstance(photo, (str, os.PathLike, bytes)):
         return read_photo(photo)
     if isinstance(photo, Image.Image):
-        return np.array(photo.convert("RGB"))
+        return _pixels(photo, photo)
     return checked_array(photo)
+
+
+def _pixels(picture: Image.Image, file: Image.Image) -> np.ndarray:
+    """Gives the pixels of a picture of any mode; `file` knows how they were stored."""
+    if 0 in picture.size:
+        raise ValueError(f"A photo must have pixels. Received: {picture.size}")
+    if picture.mode.startswith("I;16"):
+        return checked_array(_upper_bits(np.asarray(picture), file))
+    if picture.mode in ("I", "F"):
+        array = np.asarray(picture)
+        # Pillow scales the greys of PNG and PGM to 16 bits.
+        is_scaled = picture.mode == "I" and file.format in ("PNG", "PPM")
+        return checked_array(array >> 8 if is_scaled else array)
+    if picture.mode in ("P", "PA"):
+        # Not at once: Pillow warns of colours with alpha.
+        picture = picture.convert("RGBA")
+    return np.array(picture.convert("RGB"))
+
+
+def _upper_bits(grey: np.ndarray, file: Image.Image) -> np.ndarray:
+    """Takes the upper 8 of 16 bits, or of the 12 that a TIFF says it has."""
+    tags = getattr(file, "tag_v2", {})
+    shift = 4 if tags.get(_BITS) == (12,) else 8
+    eight = (grey >> shift).astype("uint8")
+    return 255 - eight if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else eight
 
 
 def checked_array(photo: Any) -> np.ndarray:

@@ -7,6 +7,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 
+_PIXELS_AT_ONCE = 2**20
+
 
 def palette_image(mask: np.ndarray, class_set: ClassSet = EIGHT_PARTS) -> Image.Image:
     """Turns a mask, uint8 `(height, width)`, into an 8-bit index picture."""
@@ -41,8 +43,6 @@ def overlay(
             f"image.shape={image.shape}, mask.shape={mask.shape}"
         )
     palette = np.asarray(class_set.palette, "float32")
-    colors = palette[mask]
-    tinted = image * (1.0 - opacity) + colors * opacity
     # An outline pixel has a neighbour, to its left or above, of another class.
     edge = np.zeros(mask.shape, bool)
     edge[1:] |= mask[1:] != mask[:-1]
@@ -51,10 +51,17 @@ def overlay(
         edge[:-1] |= edge[1:]
         edge[:, :-1] |= edge[:, 1:]
     outline = np.where(mask > 0, mask, np.roll(np.roll(mask, 1, 0), 1, 1))
-    outline_colors = palette[outline]
-    result = np.where((mask > 0)[..., None], tinted, image.astype("float32"))
-    result = np.where(edge[..., None], outline_colors, result)
-    return np.clip(np.round(result), 0, 255).astype("uint8")
+    result = image.copy()
+    # Some rows at a time: as floats all pixels of a large photo take gigabytes.
+    step = max(_PIXELS_AT_ONCE // mask.shape[1], 1)
+    for start in range(0, len(mask), step):
+        rows = slice(start, start + step)
+        inside, line, pixels = mask[rows] > 0, edge[rows], result[rows]
+        tint = palette[mask[rows][inside]] * opacity
+        tinted = np.round(pixels[inside] * (1.0 - opacity) + tint)
+        pixels[inside] = np.clip(tinted, 0, 255).astype("uint8")
+        pixels[line] = palette[outline[rows][line]].astype("uint8")
+    return result
 
 
 def overlay_batch(

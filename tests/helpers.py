@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import struct
 import subprocess
 import sys
 import zipfile
@@ -126,6 +127,13 @@ def encode(picture, kind, **options):
 def encode_picture(image, kind="PNG", **options):
     """Encodes an array."""
     return encode(Image.fromarray(image), kind, **options)
+
+
+def odd_exif(orientation):
+    """EXIF data whose ImageWidth is a text, as some programs store it."""
+    entries = struct.pack("<HHI4s", 0x100, 2, 4, b"240")
+    entries += struct.pack("<HHIHH", 0x112, 3, 1, orientation, 0)
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
 
 
 def decode_picture(content):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stn_icnn_tf import visualize
 from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD
 from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.visualize import legend, overlay
@@ -194,3 +195,18 @@ def test_legend_shows_every_color():
         pixels = np.asarray(legend(class_set, columns)).reshape(-1, 3)
         shown = set(map(tuple, np.unique(pixels, axis=0).tolist()))
         assert set(class_set.palette[1:]) <= shown
+
+
+def test_an_overlay_is_the_same_in_pieces(monkeypatch):
+    photo, mask = photos(40, 30), photos(40, 30)[..., 0] // 29
+    whole = visualize.overlay(photo, mask)
+    monkeypatch.setattr(visualize, "_PIXELS_AT_ONCE", 70)
+    np.testing.assert_array_equal(visualize.overlay(photo, mask), whole)
+    colors = np.float32(EIGHT_PARTS.palette)[mask]
+    tinted = np.clip(np.round(photo * 0.65 + colors * 0.35), 0, 255)
+    calm = np.zeros(mask.shape, bool)
+    calm[1:, 1:] = (mask[1:, 1:] == mask[:-1, 1:]) & (mask[1:, 1:] == mask[1:, :-1])
+    inside = calm & (mask > 0)
+    assert inside.sum() > 5
+    np.testing.assert_array_equal(whole[inside], tinted[inside])
+    np.testing.assert_array_equal(whole[calm & (mask == 0)], photo[calm & (mask == 0)])

@@ -55,11 +55,14 @@ def main(argv: list[str]) -> None:
     output.mkdir(parents=True, exist_ok=True)
     photo = pathlib.Path(FLAGS.photo) if FLAGS.photo else example_photo(output)
     say(f"{photo.name}, parsed by the model `{SHIPPED}`, which comes with the package:")
+    # The folder is the demo's, which may run again; beside one's own photo, nothing is.
+    beside = FLAGS.photo and photo.resolve().parent == output.resolve()
     run(
         "trainers.predict",
         f"--model={SHIPPED}",
         f"--input={photo}",
         f"--output={output}",
+        f"--overwrite={not beside}",
     )
     say(f"Look at it: {output / photo.stem}_overlay.png")
 

@@ -1,6 +1,7 @@
 """Parses photos: writes STEM_mask.png and STEM_overlay.png for each.
 
-One face a photo is assumed, wherever it is; --detect_faces finds every face.
+One face a photo is assumed, wherever it is; --detect_faces finds every face. A photo
+whose mask or overlay is there already is left, unless --overwrite is given.
 
   python -m trainers.predict ME.jpg --output=masks
   python -m trainers.predict --model=runs/helen --input=photos --output=masks
@@ -12,22 +13,28 @@ import pathlib
 import sys
 from collections.abc import Callable
 
+import numpy as np
 from absl import app, flags
 from tqdm import tqdm
 
 from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.inference.fused import PRECISIONS
 from stn_icnn_tf.parsed_face import ParsedFace
-from stn_icnn_tf.photos import READ_ERRORS
+from stn_icnn_tf.photos import read_photo
 from trainers.common.effect_flags import NO_EFFECTS, Effects, define_effect_flags
-from trainers.common.flags import usage_errors
+from trainers.common.flags import define_overwrite, usage_errors
 from trainers.common.paths import (
     define_path,
     define_paths,
     local_path,
     output_folder,
 )
-from trainers.common.photos import list_photos, output_stems
+from trainers.common.photos import (
+    existing_output,
+    list_photos,
+    output_stems,
+    unique_photos,
+)
 
 FLAGS = flags.FLAGS
 
@@ -43,15 +50,17 @@ def define_flags() -> None:
     flags.DEFINE_bool(
         "detect_faces", False, "Parse every face of a photo; needs the extra `detect`."
     )
+    define_overwrite()
     flags.DEFINE_enum("precision", "float32", PRECISIONS, "Of the networks.")
     define_effect_flags()
 
 
 def parse_photos(
-    parse: Callable[[pathlib.Path], ParsedFace],
+    parse: Callable[[np.ndarray], ParsedFace],
     photos: list[pathlib.Path],
     output: pathlib.Path,
     effects: Effects = NO_EFFECTS,
+    overwrite: bool = False,
 ) -> list[tuple[pathlib.Path, str]]:
     """Parses photos one by one; says which have no face.
 
@@ -60,25 +69,41 @@ def parse_photos(
         photos: their files.
         output: folder for the masks and overlays.
         effects: what else is written.
+        overwrite: whether to replace files that are there already.
 
     Returns:
-        the files that could not be read or written, with the reason.
+        the files that were not parsed, or whose result could not be written, with the
+        reason. An error of the model is none of theirs: it is raised.
     """
     output.mkdir(parents=True, exist_ok=True)
     failed, rows = [], []
+
+    def report(path: pathlib.Path, reason: str) -> None:
+        failed.append((path, reason))
+        print(f"{path}: not parsed: {reason}", file=sys.stderr)
+
     stems = output_stems(photos)
     for path, stem in zip(tqdm(photos, unit=" photos"), stems, strict=True):
+        there = None if overwrite else existing_output(output, stem, effects.endings)
+        if there is not None:
+            report(path, there)
+            continue
+        # One bad file must not cost the others.
         try:
-            face = parse(path)
-            if not face.faces:
-                print(f"{path}: no face found", file=sys.stderr)
+            photo = read_photo(path)
+        except OSError as error:
+            report(path, str(error))
+            continue
+        face = parse(photo)
+        if not face.faces:
+            print(f"{path}: no face found", file=sys.stderr)
+        try:
             face.save(output, stem)
             effects.save(face, output, stem)
-            rows += effects.rows(face, path)
-        # One bad file must not cost the others.
-        except READ_ERRORS as error:
-            failed.append((path, f"{type(error).__name__}: {error}"))
-            print(f"{path}: cannot be parsed: {error}", file=sys.stderr)
+        except OSError as error:
+            report(path, f"cannot be written: {error}")
+            continue
+        rows += effects.rows(face, path)
     effects.write_regions(rows)
     return failed
 
@@ -89,14 +114,16 @@ def main(argv: list[str]) -> None:
         inputs = [*map(local_path, argv[1:]), *FLAGS.input]
         if not inputs:
             raise ValueError("Name a photo, or a folder of photos: face-parse ME.jpg")
-        photos = [p for path in inputs for p in list_photos(pathlib.Path(path))]
+        photos = unique_photos(
+            photo for path in inputs for photo in list_photos(pathlib.Path(path))
+        )
         output = output_folder(FLAGS.output)
         effects = Effects.from_flags()
         parser = FaceParser(
             FLAGS.model, FLAGS.find_faces, FLAGS.detect_faces, FLAGS.precision
         )
-        effects.check(parser.class_set)
-    failed = parse_photos(parser, photos, output, effects)
+        effects.check(parser.class_set, FLAGS.overwrite)
+    failed = parse_photos(parser, photos, output, effects, FLAGS.overwrite)
     print(f"{len(photos) - len(failed)} of {len(photos)} photos -> {FLAGS.output}")
     if failed:
         sys.exit(1)

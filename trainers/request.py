@@ -2,6 +2,7 @@
 
 The files are those of trainers.predict; the model is the server's (serving/README.md).
 One face a photo is assumed, anywhere in it, unless it was exported with --nofind_faces.
+A file that is there already stays, and its photo is left, unless --overwrite is given.
 
   python -m trainers.request --address=localhost:8500 --input=photos --output=masks
 """
@@ -20,10 +21,15 @@ from stn_icnn_tf.client.serving_client import (
     ServingError,
 )
 from stn_icnn_tf.parsed_face import ParsedFace
-from stn_icnn_tf.photos import READ_ERRORS, read_photo
-from trainers.common.flags import refuse_arguments, usage_errors
+from stn_icnn_tf.photos import read_photo
+from trainers.common.flags import define_overwrite, refuse_arguments, usage_errors
 from trainers.common.paths import define_path, output_folder
-from trainers.common.photos import encoded_photo, list_photos, output_stems
+from trainers.common.photos import (
+    encoded_photo,
+    existing_output,
+    list_photos,
+    output_stems,
+)
 
 FLAGS = flags.FLAGS
 
@@ -42,6 +48,7 @@ def define_flags() -> None:
     flags.DEFINE_enum("protocol", "grpc", PROTOCOLS, "What that port speaks.")
     define_path("input", None, "A photo, or a folder of photos.")
     define_path("output", None, "Folder for the masks and overlays.")
+    define_overwrite()
     flags.DEFINE_string("model_name", "face_parser", "Name of the served model.")
     flags.DEFINE_integer("version", None, "Version of it; default: the latest.")
     flags.DEFINE_integer("batch", 4, "Photos a request, at most.", 1)
@@ -50,14 +57,29 @@ def define_flags() -> None:
 
 
 def read_batches(
-    photos: list[pathlib.Path], batch: int, report: Report
+    photos: list[pathlib.Path],
+    batch: int,
+    report: Report,
+    kept: pathlib.Path | None = None,
 ) -> Iterator[Batch]:
-    """Reads photos in batches of at most `batch`; `report` hears of bad files."""
+    """Reads photos in batches of at most `batch`.
+
+    Args:
+        photos: their files.
+        batch: photos a batch.
+        report: hears of bad files.
+        kept: folder whose files are not to be replaced: photos that have some there
+            are not read, and reported. None: all are read.
+    """
     current: Batch = []
     for path, stem in zip(photos, output_stems(photos), strict=True):
+        there = existing_output(kept, stem) if kept else None
+        if there is not None:
+            report(path, there)
+            continue
         try:
             content = encoded_photo(path)
-        except READ_ERRORS as error:
+        except OSError as error:
             report(path, str(error))
             continue
         size = sum(len(content) for *_, content in current) + len(content)
@@ -70,7 +92,11 @@ def read_batches(
 
 
 def request_photos(
-    client: ServingClient, photos: list[pathlib.Path], output: pathlib.Path, batch: int
+    client: ServingClient,
+    photos: list[pathlib.Path],
+    output: pathlib.Path,
+    batch: int,
+    overwrite: bool = False,
 ) -> dict[pathlib.Path, str]:
     """Parses photos by a served model, and writes masks and overlays.
 
@@ -82,11 +108,11 @@ def request_photos(
 
     def report(path: pathlib.Path, reason: str) -> None:
         failed[path] = reason
-        print(f"{path}: cannot be parsed: {reason}", file=sys.stderr)
+        print(f"{path}: not parsed: {reason}", file=sys.stderr)
 
     tried = set()
     with tqdm(total=len(photos), unit=" photos") as progress:
-        for sent in read_batches(photos, batch, report):
+        for sent in read_batches(photos, batch, report, None if overwrite else output):
             tried.update(path for path, *_ in sent)
             try:
                 answers = client.parse([content for *_, content in sent])
@@ -114,7 +140,8 @@ def _save_answers(
             continue
         try:
             ParsedFace(read_photo(path), answer.mask).save(output, stem)
-        except READ_ERRORS as error:
+        # A mask of another size is a `ValueError`.
+        except (OSError, ValueError) as error:
             report(path, str(error))
 
 
@@ -133,7 +160,7 @@ def main(argv: list[str]) -> None:
             FLAGS.retries,
         )
     with client:
-        failed = request_photos(client, photos, output, FLAGS.batch)
+        failed = request_photos(client, photos, output, FLAGS.batch, FLAGS.overwrite)
     print(f"{len(photos) - len(failed)} of {len(photos)} photos -> {FLAGS.output}")
     if failed:
         sys.exit(1)

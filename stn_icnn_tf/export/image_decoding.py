@@ -12,6 +12,8 @@ MAX_MEGAPIXELS = 50
 MAX_SIDE = 10_000
 
 _JPEG = b"\xff\xd8\xff"
+# Start of a JPEG, and Adobe's segment: its colours are stored as they are.
+_JPEG_OF_ADOBE = b"\xff\xd8\xff\xee\x00\x0eAdobe\x00\x64" + bytes(5)
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -84,7 +86,22 @@ def _read_pixels(encoded: tf.Tensor) -> tf.Tensor:
         lambda: tf.io.decode_png(encoded, 3),
         # The exact transform, which other decoders use as well: their pixels, sent
         # to another signature, are the same.
-        lambda: tf.io.decode_jpeg(encoded, 3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_jpeg(
+            _said_to_be_adobes(encoded), 3, dct_method="INTEGER_ACCURATE"
+        ),
+    )
+
+
+def _said_to_be_adobes(jpeg: tf.Tensor) -> tf.Tensor:
+    """Puts Adobe's segment into a JPEG of four colours.
+
+    With it TensorFlow takes them for stored inverted, as Pillow does in any case. If
+    the file has such a segment itself, that one counts: it comes later.
+    """
+    return tf.cond(
+        tf.equal(tf.image.extract_jpeg_shape(jpeg)[2], 4),
+        lambda: tf.strings.join([_JPEG_OF_ADOBE, tf.strings.substr(jpeg, 2, -1)]),
+        lambda: jpeg,
     )
 
 

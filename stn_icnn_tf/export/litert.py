@@ -156,7 +156,8 @@ def litert_parser(
 
     Returns:
         a function of a photo, uint8 `(1, height, width, 3)` of the file's size, that
-        gives its mask, uint8 `(1, height, width)`. It is not thread-safe.
+        gives its mask, uint8 `(1, height, width)`. It is not thread-safe. It raises
+        ValueError if a photo has another size or dtype.
 
     Raises:
         ImportError: if the extra `litert` is missing.
@@ -165,7 +166,17 @@ def litert_parser(
     with needs_extra("Running LiteRT files needs ai-edge-litert", "litert"):
         from ai_edge_litert.interpreter import Interpreter
     run = Interpreter(str(file), num_threads=threads).get_signature_runner()
-    return lambda photo: run(image=photo)["mask"]
+    wanted = tuple(run.get_input_details()["image"]["shape"].tolist())
+
+    def parse(photo: np.ndarray) -> np.ndarray:
+        if np.shape(photo) != wanted or photo.dtype != np.uint8:
+            raise ValueError(
+                f"Argument `photo` must be uint8 of shape {wanted}, for which {file} "
+                f"was made. Received: {photo.dtype} of shape {np.shape(photo)}"
+            )
+        return run(image=photo)["mask"]
+
+    return parse
 
 
 def _quantizer_modules() -> tuple[Any, Any]:

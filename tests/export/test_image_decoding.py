@@ -73,6 +73,21 @@ def test_jpeg_of_every_mode_is_decoded_as_pillow_does(mode, progressive):
     assert np.abs(photo - expected).max() <= 1
 
 
+@pytest.mark.parametrize("transform", [None, 0, 2])
+def test_cmyk_is_pillows_whatever_adobes_segment_says(transform):
+    encoded = encode(picture("CMYK"), "JPEG", quality=95)
+    start = encoded.index(b"\xff\xee")
+    (length,) = struct.unpack(">H", encoded[start + 2 : start + 4])
+    segment = encoded[start : start + 2 + length]
+    assert segment[4:9] == b"Adobe"
+    other = b"" if transform is None else segment[:-1] + bytes([transform])
+    encoded = encoded.replace(segment, other)
+    photo, problem = decode(encoded)
+    assert problem == ""
+    expected = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"), "int32")
+    assert np.ptp(expected) > 100 and np.abs(photo - expected).max() <= 1
+
+
 def test_pixels_stay_as_they_are_stored_whatever_exif_says():
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -83,6 +83,25 @@ def test_other_framings_and_sizes(tmp_path, framing, size):
     assert np.mean(litert_parser(file)(photo) == expected) >= 0.999
 
 
+def test_a_photo_of_another_size_is_refused_with_both(files):
+    parse = litert_parser(files["float32"])
+    with pytest.raises(ValueError, match=r"\(1, 64, 72, 3\).*\(1, 80, 80, 3\)"):
+        parse(photos(1, 80, 80))
+    with pytest.raises(ValueError, match="uint8.*float32"):
+        parse(photos(1, *SIZE).astype("float32"))
+
+
+def test_calibration_leaves_out_a_broken_photo_and_names_it(tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="`calibration` must hold photos that can"):
+        list(calibration_photos(str(tmp_path), SIZE))
+    Image.fromarray(photos(*SIZE)).save(tmp_path / "b.png")
+    capsys.readouterr()
+    (photo,) = calibration_photos(str(tmp_path), SIZE)
+    np.testing.assert_array_equal(photo, photos(*SIZE))
+    assert "a.png: left out" in capsys.readouterr().err
+
+
 def test_names_shapes_and_operations(files):
     from ai_edge_litert.interpreter import Interpreter
 

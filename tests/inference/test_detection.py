@@ -8,6 +8,7 @@ from PIL import Image
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.face_parser import FaceParser
+from stn_icnn_tf.inference import detection
 from stn_icnn_tf.layers.localization import MEAN_CROP
 from tests.helpers import small_model
 from trainers import predict
@@ -54,6 +55,23 @@ def test_every_face_is_found_largest_first_and_one_at_the_border_too(
     assert detector(np.zeros((90, 120, 3), "uint8")) == []
 
 
+@pytest.mark.parametrize("method", ["union", "min"])
+def test_overlaps_are_suppressed_as_mtcnn_does_in_less_memory(method, monkeypatch):
+    bboxes = pytest.importorskip("mtcnn.utils.bboxes", reason="extra `detect`")
+    rng = np.random.default_rng(0)
+    corner, size = rng.uniform(0, 100, (300, 2)), rng.uniform(5, 40, (300, 2))
+    images, scores = rng.integers(0, 2, (300, 1)), rng.permutation(300)[:, None] / 300
+    boxes = np.hstack([images, corner, corner + size, scores])
+    for pairs, initial_sort in ((2**22, True), (1000, True), (1000, False)):
+        monkeypatch.setattr(detection, "_MOST_PAIRS", pairs)
+        kwargs = {"threshold": 0.3, "method": method, "initial_sort": initial_sort}
+        expected = bboxes.smart_nms_from_bboxes(boxes, **kwargs)
+        assert 20 < len(expected) < 280
+        found = detection.suppress_overlaps(boxes, **kwargs)
+        np.testing.assert_array_equal(found, expected)
+    assert detection.suppress_overlaps(boxes[:0], 0.5).shape == (0, 6)
+
+
 def test_missing_detector_is_a_usage_error(tmp_path, monkeypatch):
     Image.fromarray(np.zeros((20, 30, 3), "uint8")).save(tmp_path / "wall.png")
     small_model().save(tmp_path / "model.keras")
@@ -64,6 +82,7 @@ def test_missing_detector_is_a_usage_error(tmp_path, monkeypatch):
         find_faces=True,
         detect_faces=True,
         precision="float32",
+        overwrite=False,
     )
     monkeypatch.setattr(predict, "FLAGS", given)
     monkeypatch.setitem(sys.modules, "mtcnn", None)

@@ -13,6 +13,7 @@ from stn_icnn_tf.photos import read_photo
 from tests.helpers import parsed_flags, photos
 from trainers import predict
 from trainers.common.effect_flags import Effects, Tint
+from trainers.common.photos import list_photos
 
 
 class Parser:
@@ -21,8 +22,7 @@ class Parser:
     def __init__(self, *_):
         self.class_set = HEAD
 
-    def __call__(self, path):
-        photo = read_photo(path)
+    def __call__(self, photo):
         mask = np.zeros(photo.shape[:2], "uint8")
         mask[5:10, 5:25], mask[10:30, 5:25] = HEAD.id_of("hair"), HEAD.id_of("skin")
         return ParsedFace(photo, mask, class_set=self.class_set)
@@ -54,12 +54,12 @@ def test_everything_is_written_past_a_bad_file(tmp_path, monkeypatch, capsys):
             "--cut_out=all",
             f"--regions={tmp_path / 'new' / 'regions.csv'}",
         )
-    assert "broken.jpg: cannot be parsed" in capsys.readouterr().err
+    assert "broken.jpg: not parsed" in capsys.readouterr().err
     ends = "hair+hat skin mask overlay smoothed retouched cutout"
     assert {p.name for p in output.iterdir()} == {
         f"turned_{e}.png" for e in ends.split()
     }
-    face = Parser()(folder / "turned.jpg")
+    face = Parser()(read_photo(folder / "turned.jpg"))
     read = {e: np.asarray(Image.open(output / f"turned_{e}.png")) for e in ends.split()}
     np.testing.assert_array_equal(read["hair+hat"], 255 * face.mask_of("hair"))
     assert read["hair+hat"].shape == (60, 40)
@@ -82,6 +82,18 @@ def test_everything_is_written_past_a_bad_file(tmp_path, monkeypatch, capsys):
         "10",
     ]
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["regions.csv"]
+    # Nothing of it is input, or replaced.
+    (output / "turned.jpg").write_bytes((folder / "turned.jpg").read_bytes())
+    assert list_photos(output) == [output / "turned.jpg"]
+    (output / "turned_mask.png").unlink()
+    (output / "turned_overlay.png").unlink()
+    for flag in ("--cut_out=all", "--classes=hair,hat", "--tint=lips:crimson"):
+        with pytest.raises(SystemExit):
+            run(monkeypatch, f"--input={output}", f"--output={output}", flag)
+        assert "is there already" in capsys.readouterr().err
+    with pytest.raises(app.UsageError, match="`regions` must be a new file"):
+        table = tmp_path / "new" / "regions.csv"
+        run(monkeypatch, f"--input={folder}", f"--regions={table}")
 
 
 def test_a_group_has_rows_a_face():

@@ -82,6 +82,23 @@ def test_capital_suffixes_and_apple_double_files(folder):
     check_examples(folder)
 
 
+def test_capitals_of_cameras(tmp_path):
+    example = faces_image()
+    Image.fromarray(example).save(tmp_path / "IMG_1.JPG", quality=95)
+    label = Image.new("L", example.shape[1::-1], 3)
+    label.save(tmp_path / "IMG_1_mask.PNG")
+    assert names(tmp_path) == ["IMG_1"]
+
+
+def test_a_photo_that_cannot_be_trained_on_is_named(folder):
+    Image.fromarray(np.full((9, 9), 7e4, "float32")).save(folder / "x.tif")
+    Image.new("L", (9, 9)).save(folder / "x_mask.png")
+    (folder / "y.tif").write_bytes((folder / "x.tif").read_bytes()[:60])
+    Image.new("L", (9, 9)).save(folder / "y_mask.png")
+    with pytest.raises(ValueError, match=r"photos: 2\n.*x\.tif.*\n.*y\.tif"):
+        LabelledFolder(folder).load("all")
+
+
 def test_two_photos_of_one_name(folder):
     Image.new("RGB", (8, 8)).save(folder / "p1.bmp")
     with pytest.raises(ValueError, match=r"p1_mask\.png.*p1\.bmp.*p1\.png"):

@@ -58,8 +58,8 @@ def test_script_names_bad_files_and_exits_1(stand_in, folder, served, tmp_path):
     command += [f"--address=localhost:{stand_in[1].grpc}", f"--output={output}"]
     result = subprocess.run([*command, "--batch=3"], capture_output=True, text=True)
     assert result.returncode == 1, result.stderr
-    assert "broken.jpg: cannot be parsed" in result.stderr
-    assert "y_half.png: cannot be parsed" in result.stderr
+    assert "broken.jpg: not parsed" in result.stderr
+    assert "y_half.png: not parsed" in result.stderr
     assert "4 of 6 photos" in result.stdout
     check_outputs(output, folder, served[0])
 
@@ -100,6 +100,19 @@ def test_batches_end_at_their_number_and_size(monkeypatch, folder):
     assert lengths(3) == [3, 1] and lengths(4) == [4]
     monkeypatch.setattr(request, "MAX_BATCH_BYTES", 1)
     assert lengths(4) == [1, 1, 1, 1]
+
+
+def test_nothing_is_replaced_unless_asked_for(connect, folder, tmp_path):
+    output, paths = tmp_path / "masks", [folder / "a.png", folder / "z.png"]
+    output.mkdir()
+    (output / "a_mask.png").write_bytes(b"mine")
+    with connect() as client:
+        failed = request.request_photos(client, paths, output, batch=2)
+        assert list(failed) == paths[:1] and "--overwrite" in failed[paths[0]]
+        assert (output / "a_mask.png").read_bytes() == b"mine"
+        assert (output / "z_mask.png").is_file()
+        assert not request.request_photos(client, paths, output, 2, overwrite=True)
+    assert (output / "a_mask.png").read_bytes() != b"mine"
 
 
 def test_files_are_sent_as_they_are_unless_turned_or_unknown(folder):

@@ -1,6 +1,7 @@
 """Photos by which the ranges of 8-bit convs are measured."""
 
 import pathlib
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -26,7 +27,8 @@ def calibration_photos(
         uint8 `(height, width, 3)`, see `fit_photo`.
 
     Raises:
-        ValueError: if the folder holds no photos, or none can be drawn in that size.
+        ValueError: if the folder holds no photos, none can be read, or none can be
+            drawn in that size.
     """
     if folder is None:
         for seed in range(MOST_PHOTOS):
@@ -34,8 +36,20 @@ def calibration_photos(
         return
     paths = list_photos(pathlib.Path(folder), "calibration")
     count = min(len(paths), MOST_PHOTOS)
+    read = 0
     for index in np.linspace(0, len(paths) - 1, count).astype(int):
-        yield fit_photo(read_photo(paths[index]), size)
+        try:
+            photo = read_photo(paths[index])
+        except OSError as error:
+            print(f"{paths[index]}: left out: {error}", file=sys.stderr)
+            continue
+        read += 1
+        yield fit_photo(photo, size)
+    if not read:
+        raise ValueError(
+            "Argument `calibration` must hold photos that can be read. "
+            f"Received: calibration={folder}"
+        )
 
 
 def fit_photo(

@@ -17,9 +17,10 @@ from stn_icnn_tf.files import path_with_suffix, written_beside
 from stn_icnn_tf.parsed_face import SMOOTHED, ParsedFace
 from stn_icnn_tf.regions import COLUMNS
 from trainers.common.paths import define_path, output_file
+from trainers.common.photos import EFFECT_ENDINGS, OUTPUT_ENDINGS
 
-# Ends of file names that a class of such a name may not take.
-_TAKEN = ("mask", "overlay", "smoothed", "retouched", "cutout")
+# Names that no class may have: files end so.
+_TAKEN = tuple(ending[1:] for ending in (*OUTPUT_ENDINGS, *EFFECT_ENDINGS))
 
 
 def define_effect_flags() -> None:
@@ -120,13 +121,32 @@ class Effects:
             regions,
         )
 
-    def check(self, class_set: ClassSet) -> None:
-        """Checks the names of classes, before the work.
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """What the names of the pictures have behind the photo's stem."""
+        smooth, cut = self.smooth_skin is not None, self.cut_out is not None
+        asked = zip(EFFECT_ENDINGS, (smooth, smooth or bool(self.tints), cut))
+        return (
+            *(f"_{'+'.join(names)}" for names in self.classes),
+            *(ending for ending, wanted in asked if wanted),
+        )
+
+    def check(self, class_set: ClassSet, overwrite: bool = False) -> None:
+        """Checks names of classes and files, before the work.
+
+        Args:
+            class_set: of the model.
+            overwrite: whether the CSV file may be there already.
 
         Raises:
-            ValueError: if the class set does not know one, or a file of it would have
-                the name of another.
+            ValueError: if the class set does not know a class, a file of it would have
+                the name of another, or the CSV file is there.
         """
+        if self.regions is not None and self.regions.exists() and not overwrite:
+            raise ValueError(
+                "Argument `regions` must be a new file, or --overwrite given. "
+                f"Received: regions={self.regions}"
+            )
         for names in self.classes:
             class_ids(class_set, names, "classes")
             name = "+".join(names)
@@ -157,10 +177,10 @@ class Effects:
         for tint in self.tints:
             picture = face.tint(tint.names, tint.color, tint.strength, picture)
         if picture is not None:
-            picture.save(folder / f"{stem}_retouched.png")
+            _save(picture, folder / f"{stem}_retouched.png")
         if self.cut_out is not None:
             cut = face.cut_out(*self.cut_out, photo=picture)
-            cut.save(folder / f"{stem}_cutout.png")
+            _save(cut, folder / f"{stem}_cutout.png")
 
     def rows(self, face: ParsedFace, path: pathlib.Path) -> list[tuple[Any, ...]]:
         """Returns the lines of the CSV file about a photo: a face and class each."""
@@ -190,5 +210,10 @@ class Effects:
 NO_EFFECTS = Effects()
 
 
+def _save(picture: Image.Image, path: pathlib.Path) -> None:
+    with written_beside(path) as fresh:
+        picture.save(fresh)
+
+
 def _save_plane(plane: np.ndarray, path: pathlib.Path) -> None:
-    Image.fromarray(np.round(plane * np.float32(255)).astype("uint8")).save(path)
+    _save(Image.fromarray(np.round(plane * np.float32(255)).astype("uint8")), path)

@@ -21,6 +21,11 @@ def define_model_flag() -> None:
     define_path("model", None, "Run folder, .keras file, or shipped model.")
 
 
+def define_overwrite() -> None:
+    """Defines the flag without which no file of a photo is replaced."""
+    flags.DEFINE_bool("overwrite", False, "Replace masks and overlays that are there.")
+
+
 def define_dataset_flags(default: str | None = "helen") -> None:
     """Defines the flags that name a data set."""
     flags.DEFINE_string(

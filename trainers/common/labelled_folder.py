@@ -16,7 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
-from stn_icnn_tf.photos import READ_ERRORS
+from stn_icnn_tf.photos import read_photo
 from trainers.common.labels import read_class_table, read_label
 from trainers.common.photos import is_photo
 
@@ -123,14 +123,17 @@ def _encoded_label(pair: Pair, table: np.ndarray) -> bytes:
     reading = path
     try:
         with Image.open(path) as photo:
-            photo.getexif()  # Of a PNG this reads all of it.
             reading = label
             mask = read_label(label, photo, table)
             reading = path
-            # A JPEG is decoded at an eighth of its size: fast, and reads all of it.
-            photo.draft("RGB", (photo.width // 8, photo.height // 8))
-            photo.load()
-    except READ_ERRORS as error:
+            if photo.format in ("JPEG", "MPO"):
+                # Decoded at an eighth of its size: fast, and reads all of it.
+                photo.draft("RGB", (photo.width // 8, photo.height // 8))
+                photo.load()
+            else:
+                read_photo(path)
+    # Pillow has errors of many kinds.
+    except Exception as error:
         text = str(error)
         named = text if str(reading) in text else f"{reading}: {text}"
         raise ValueError(named) from error

@@ -4,9 +4,10 @@ import json
 import pathlib
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from stn_icnn_tf.class_sets import ClassSet
+from stn_icnn_tf.photos import orientation, turned_upright
 from trainers.common.label_map import class_ids, undrawn_parts
 
 CLASSES_FILE = "classes.json"
@@ -86,7 +87,7 @@ def read_label(path: pathlib.Path, photo: Image.Image, table: np.ndarray) -> np.
         ValueError: naming the file, if it is not such a label.
         OSError: if it is no picture.
     """
-    turn = photo.getexif().get(ExifTags.Base.Orientation, 1)
+    turn = orientation(photo)
     upright = photo.size[::-1] if turn in (5, 6, 7, 8) else photo.size
     with Image.open(path) as picture:
         own = picture.getexif().get(ExifTags.Base.Orientation)
@@ -102,8 +103,7 @@ def read_label(path: pathlib.Path, photo: Image.Image, table: np.ndarray) -> np.
                 )
             if size == photo.size:
                 own = turn
-        picture.getexif()[ExifTags.Base.Orientation] = own or 1
-        mask = np.array(ImageOps.exif_transpose(picture))
+        mask = np.array(turned_upright(picture, own or 1))
     if mask.shape != upright[::-1]:
         raise ValueError(
             f"{path}: must be a grey or palette picture of its photo's size, width "

@@ -1,0 +1,139 @@
+"""Photos so long that the square around them would not fit into memory.
+
+They are parsed as a shrunk copy; then the face that is found is parsed again from its
+own pixels. So memory grows with the photo and not with the square of its longer side.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+Found = dict[str, Any]
+
+# The longer side, in pixels, of what is parsed at its own size; and that of the copy,
+# and of a square that is cut out of the photo itself.
+MOST_SIDE = 8192
+SHRUNK_SIDE = 2048
+# By how much of its side around a square the photo is handed on with it: the face may
+# move its square.
+_AROUND = 1.0
+
+
+def is_large(photo: np.ndarray) -> bool:
+    """Whether a photo is to be parsed as this module does."""
+    return max(photo.shape[:2]) > MOST_SIDE
+
+
+def shrunk(photo: np.ndarray) -> tuple[np.ndarray, int]:
+    """Shrinks a photo, uint8 `(height, width, 3)`, by a whole factor.
+
+    Returns:
+        the copy, whose pixels are the means of squares; and the factor.
+    """
+    factor = -(-max(photo.shape[:2]) // SHRUNK_SIDE)
+    return np.asarray(Image.fromarray(photo).reduce(factor)), factor
+
+
+def enlarged_square(square: Any, factor: int) -> np.ndarray:
+    """Takes a square of the copy to the photo."""
+    x, y, side, roll = np.asarray(square, "float32")
+    middle = [(x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5]
+    return np.float32([*middle, side * factor, roll])
+
+
+class LargePhotos:
+    """Parses large photos by the functions that parse others.
+
+    Args:
+        parse_framed: `FaceSearch.parse_framed`.
+        find: `FaceSearch.find`; None: faces are not searched for.
+        parse_square: `FaceSearch.parse_square`.
+    """
+
+    def __init__(
+        self, parse_framed: Callable, find: Callable | None, parse_square: Callable
+    ) -> None:
+        self._parse_framed, self._find = parse_framed, find
+        self._parse_square = parse_square
+
+    def parse(self, photo: np.ndarray) -> Found:
+        """Parses a photo of one face.
+
+        Args:
+            photo: uint8 `(height, width, 3)`, RGB, for which `is_large` holds.
+
+        Returns:
+            `mask`, `theta` and `square` as `FaceSearch` gives them, in NumPy; `is_cut`,
+            whether the square is not the whole photo.
+        """
+        copy, factor = shrunk(photo)
+        framed = self._parse_framed(copy[None])
+        framed = {name: value[0] for name, value in framed.items()}
+        found, is_cut = framed, False
+        if self._find is not None and not framed["fits"]:
+            found = self._find(tf.constant(copy), framed)
+            is_cut = bool(np.any(found["square"] != framed["square"]))
+        square = enlarged_square(found["square"], factor)
+        if is_cut:
+            from_photo = self.parse_square(photo, square)
+            if from_photo is not None:
+                return {**from_photo, "is_cut": True}
+        # Too large a face to be cut out, or the whole photo.
+        height, width = photo.shape[:2]
+        mask = found["mask"].numpy().repeat(factor, axis=0).repeat(factor, axis=1)
+        theta = _moved(found["theta"].numpy(), copy, photo, factor=factor)
+        mask = mask[:height, :width]
+        return {"mask": mask, "theta": theta, "square": square, "is_cut": is_cut}
+
+    def parse_square(self, photo: np.ndarray, square: np.ndarray) -> Found | None:
+        """Parses the face in a square, see `FaceSearch`, with what lies around it.
+
+        Returns:
+            `mask`, `theta` and `square`, in NumPy; None if the square is too large to
+            be cut out, or lies beside the photo.
+        """
+        height, width = photo.shape[:2]
+        x, y, side, _ = square
+        reach = side * (0.5 + _AROUND)
+        left, top = (int(max(middle - reach, 0)) for middle in (x, y))
+        right, bottom = int(min(x + reach, width)), int(min(y + reach, height))
+        if side > SHRUNK_SIDE or right <= left or bottom <= top:
+            return None
+        window = photo[top:bottom, left:right]
+        moved = np.float32([x - left, y - top, *square[2:]])
+        found = self._parse_square(window, moved)
+        mask = np.zeros((height, width), "uint8")
+        mask[top:bottom, left:right] = found["mask"]
+        theta = _moved(found["theta"].numpy(), window, photo, (left, top))
+        square = found["square"].numpy() + np.float32([left, top, 0, 0])
+        return {"mask": mask, "theta": theta, "square": square}
+
+
+def _moved(
+    theta: np.ndarray,
+    part: np.ndarray,
+    whole: np.ndarray,
+    corner: tuple[int, int] = (0, 0),
+    factor: int = 1,
+) -> np.ndarray:
+    """Takes theta `(parts, 2, 3)` from a part of a photo, or its copy, to the photo.
+
+    Args:
+        theta: patch -> part.
+        part: `(height, width, 3)`.
+        whole: the same.
+        corner: of the part in the photo, (x, y) in pixels.
+        factor: by which the photo is finer than the part.
+    """
+    height, width = part.shape[:2]
+    own = np.maximum([width - 1.0, height - 1.0], 1.0)
+    height, width = whole.shape[:2]
+    extent = np.maximum([width - 1.0, height - 1.0], 1.0)
+    middle = (theta[..., 2] + 1.0) / 2.0 * own
+    middle = (middle + 0.5) * factor - 0.5 + corner
+    axes = theta[..., :2] * (own * factor / extent)[:, None]
+    middle = 2.0 * middle / extent - 1.0
+    return np.concatenate([axes, middle[..., None]], axis=-1).astype("float32")
