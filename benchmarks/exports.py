@@ -28,6 +28,7 @@ from trainers.common.flags import (
     refuse_arguments,
     usage_errors,
 )
+from trainers.common.label_map import LabelMap
 from trainers.common.paths import define_path, output_folder
 from trainers.common.timing import compiled_masks, machine, time_in_turn
 
@@ -88,7 +89,10 @@ FORMS["onnx_float32"] = (onnx_exporter, onnx_parser)
 
 
 def score_forms(
-    parsers: dict[str, Parser], dataset: tf.data.Dataset, size: tuple[int, int]
+    parsers: dict[str, Parser],
+    dataset: tf.data.Dataset,
+    size: tuple[int, int],
+    label_map: LabelMap,
 ) -> dict[str, dict[str, float]]:
     """Scores forms against the labels, and against the first of them.
 
@@ -96,13 +100,18 @@ def score_forms(
         parsers: name -> function of uint8 `(1, *size, 3)` that gives the mask.
         dataset: examples of a TFDS builder of this project.
         size: `(height, width)` in pixels.
+        label_map: names the classes, and which of them the labels leave open.
 
     Returns:
         name -> `overall`, `mean_f1`; `equal`, the share of pixels on which a form says
         what the first says; `equal_parts`, that share of the pixels that the first
         calls a part.
     """
-    scores = {name: FaceParsingScores() for name in parsers}
+    class_set = label_map.class_set
+    scores = {
+        name: FaceParsingScores(class_set, undrawn=label_map.undrawn)
+        for name in parsers
+    }
     equal = {name: np.zeros(2) for name in parsers}
     total = np.zeros(2)
     for example in decoded_photos(dataset):
@@ -113,9 +122,10 @@ def score_forms(
             mask = np.asarray(parser(photo))[0]
             if expected is None:
                 expected = mask
-                total += expected.size, np.count_nonzero(expected)
+                in_parts = np.isin(mask, class_set.part_classes)
+                total += expected.size, np.count_nonzero(in_parts)
             same = mask == expected
-            equal[name] += same.sum(), same[expected > 0].sum()
+            equal[name] += same.sum(), same[in_parts].sum()
             scores[name].update_state(label, mask)
     rows = {}
     for name, (everywhere, on_parts) in equal.items():
@@ -175,7 +185,7 @@ def main(argv: list[str]) -> None:
         output = output_folder(FLAGS.output)
         size = parse_size(FLAGS.size)
         model = load_model(FLAGS.model)
-        dataset = load_photos(
+        dataset, label_map = load_photos(
             FLAGS.dataset,
             FLAGS.split,
             model.class_set,
@@ -197,7 +207,7 @@ def main(argv: list[str]) -> None:
     model.save(files["keras"])
 
     one_each = {name: next(iter(forms.values())) for name, forms in parsers.items()}
-    rows = score_forms(one_each, dataset, size)
+    rows = score_forms(one_each, dataset, size, label_map)
     photo = fit_photo(next(iter(dataset.map(decode_example)))["image"], size)[None]
     for name, times in time_forms(parsers, photo, FLAGS.runs).items():
         rows[name] |= times | {"megabytes": files[name].stat().st_size / 1e6}

@@ -8,6 +8,7 @@ a busy moment hits both alike.
 """
 
 import time
+from collections.abc import Collection
 
 import numpy as np
 import tensorflow as tf
@@ -42,7 +43,10 @@ def define_flags() -> None:
 
 
 def compare(
-    model: StnIcnn, dataset: tf.data.Dataset, change: Change
+    model: StnIcnn,
+    dataset: tf.data.Dataset,
+    change: Change,
+    undrawn: Collection[int] = (),
 ) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
     """Parses photos with and without the search for the face.
 
@@ -50,6 +54,7 @@ def compare(
         model: the model.
         dataset: examples of a TFDS builder of this project.
         change: what is done to photo and label first.
+        undrawn: the model's classes that the labels do not draw, and cannot tell.
 
     Returns:
         form -> `overall`, `mean_f1`; `seconds`, the median of a photo; `first`, those
@@ -63,7 +68,9 @@ def compare(
         form: FaceParser(model, find_faces=find)
         for form, find in zip(FORMS, (False, True))
     }
-    metrics = {form: FaceParsingScores(model.class_set) for form in FORMS}
+    metrics = {
+        form: FaceParsingScores(model.class_set, undrawn=undrawn) for form in FORMS
+    }
     first = {form: _seconds(parser, _NO_FACE)[0] for form, parser in parsers.items()}
     seconds: dict[str, list[float]] = {form: [] for form in FORMS}
     same = []
@@ -126,7 +133,7 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         output = output_file(FLAGS.output)
         model = load_model(FLAGS.model)
-        dataset = load_photos(
+        dataset, label_map = load_photos(
             FLAGS.dataset,
             FLAGS.split,
             model.class_set,
@@ -134,7 +141,7 @@ def main(argv: list[str]) -> None:
             FLAGS.manual_dir,
             FLAGS.limit,
         )
-    rows, cost = compare(model, dataset, CHANGES[FLAGS.change])
+    rows, cost = compare(model, dataset, CHANGES[FLAGS.change], label_map.undrawn)
     print(format_rows(rows, cost))
     record = {"machine": machine(), "forms": rows, "cost": cost}
     for name in ("model", "dataset", "split", "change"):

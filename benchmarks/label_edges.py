@@ -6,10 +6,12 @@ People do not draw an edge to the pixel. What is wrong right beside one is as mu
 theirs as the model's; compare the photos that taught the model with others.
 """
 
+import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
 from benchmarks.counting import sum_over_photos
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.metrics import confusion_matrix, scores
 from stn_icnn_tf.pretrained import load_model
@@ -44,9 +46,12 @@ def near_edge(parts: tf.Tensor, reach: int) -> tf.Tensor:
 
 
 def count_wrong(
-    label: tf.Tensor, mask: tf.Tensor, reaches: tuple[int, ...]
+    label: tf.Tensor,
+    mask: tf.Tensor,
+    reaches: tuple[int, ...],
+    class_set: ClassSet = EIGHT_PARTS,
 ) -> tf.Tensor:
-    """Counts the pixels that are a part in one mask and background in the other.
+    """Counts the pixels that are a part in one mask and none in the other.
 
     These are the errors that `overall` counts.
 
@@ -54,12 +59,15 @@ def count_wrong(
         label: integer `(height, width)`, class ids.
         mask: integer `(height, width)`, predicted class ids.
         reaches: distances from the labels' edges, in pixels.
+        class_set: has the parts.
 
     Returns:
         int64 `(1 + len(reaches),)`: all of them, and those within each distance.
     """
-    wrong = (label > 0) != (mask > 0)
-    near = [near_edge(label > 0, reach) & wrong for reach in reaches]
+    is_part = tf.constant(np.isin(range(class_set.num_classes), class_set.part_classes))
+    label, mask = (tf.gather(is_part, tf.cast(m, tf.int32)) for m in (label, mask))
+    wrong = label != mask
+    near = [near_edge(label, reach) & wrong for reach in reaches]
     return tf.stack([tf.math.count_nonzero(marks) for marks in (wrong, *near)])
 
 
@@ -69,21 +77,22 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         output = output_file(FLAGS.output)
         model = FusedModel(load_model(FLAGS.model))
-        dataset = load_photos(
+        dataset, _ = load_photos(
             FLAGS.dataset,
             FLAGS.split,
             model.class_set,
             FLAGS.data_dir,
             FLAGS.manual_dir,
         )
-    reaches = tuple(FLAGS.reach)
+    reaches, class_set = tuple(FLAGS.reach), model.class_set
 
     def count(photo: tf.Tensor, label: tf.Tensor) -> list[tf.Tensor]:
         mask = model(photo[None])["mask"][0]
-        return [confusion_matrix(label, mask), count_wrong(label, mask, reaches)]
+        matrix = confusion_matrix(label, mask, class_set.num_classes)
+        return [matrix, count_wrong(label, mask, reaches, class_set)]
 
     matrix, counts = sum_over_photos(count, dataset)
-    overall = scores(matrix)["overall"]
+    overall = scores(matrix, class_set)["overall"]
     shares = dict(zip(reaches, (counts[1:] / max(counts[0], 1)).tolist(), strict=True))
     print(f"overall {overall:.4f}")
     for reach, share in shares.items():

@@ -17,9 +17,10 @@ import keras
 import tensorflow as tf
 from absl import app, flags
 
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from trainers.common.charts import save_record
-from trainers.common.data import load_builder, load_split
+from trainers.common.data import find_training_map, load_builder, load_split
 from trainers.common.flags import define_dataset_flags, refuse_arguments
 from trainers.common.paths import define_path
 from trainers.common.timing import Timing, machine, matrix_product, time_in_turn
@@ -59,7 +60,8 @@ def measure(stage_name: str, precision: str, folder: str) -> dict[str, float]:
     """
     stage = {stage.name: stage for stage in get_schedule("cpu")}[stage_name]
     builder = load_builder(FLAGS.dataset, FLAGS.data_dir)
-    training = load_split(builder, "train")
+    label_map = find_training_map(builder, EIGHT_PARTS)
+    training = label_map.attach(load_split(builder, "train"))
     strategy = tf.distribute.MirroredStrategy()
     with strategy.scope():
         model = StnIcnn(dtype=precision)

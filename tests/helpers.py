@@ -12,6 +12,7 @@ import tensorflow as tf
 from absl import flags
 from PIL import Image
 
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.data.preprocess import Framing
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from tfds_builders.synthetic_faces.drawing import draw_face
@@ -45,13 +46,13 @@ def framing_of(model):
     return Framing.of(model)
 
 
-def faces(count, side=96, seed=0):
+def faces(count, side=96, seed=0, class_set=EIGHT_PARTS):
     """A dataset of drawn faces of several sizes, shaped like the builders'."""
     examples = []
     for index in range(count):
         rng = np.random.default_rng((seed, index))
         size = (side + int(rng.integers(0, 9)), side - int(rng.integers(0, 9)))
-        image, mask = draw_face(rng, size)
+        image, mask = draw_face(rng, size, class_set)
         examples.append(
             {"image": image, "segmentation_mask": mask[..., None], "name": str(index)}
         )

@@ -117,7 +117,7 @@ def test_release_script_measures_the_search_on_photos_if_told(tmp_path, monkeypa
 
     def load_photos(*arguments):
         asked.append(arguments)
-        return faces(3)
+        return faces(3), None
 
     monkeypatch.setattr(release, "load_photos", load_photos)
     given = types.SimpleNamespace(

@@ -15,6 +15,7 @@ from stn_icnn_tf.pretrained import load_model
 from stn_icnn_tf.visualize import contact_sheet, overlay
 from trainers.common.data import decoded_photos, load_photos
 from trainers.common.flags import define_scoring_flags, refuse_arguments, usage_errors
+from trainers.common.label_map import LabelMap
 from trainers.common.paths import define_path, output_file
 
 FLAGS = flags.FLAGS
@@ -29,12 +30,15 @@ def define_flags() -> None:
     flags.DEFINE_integer("side", 192, "Side of a picture in pixels.", lower_bound=16)
 
 
-def compare(model: StnIcnn, dataset: tf.data.Dataset) -> list[np.ndarray]:
+def compare(
+    model: StnIcnn, dataset: tf.data.Dataset, label_map: LabelMap
+) -> list[np.ndarray]:
     """Draws each photo with its label, then with the model's mask.
 
     Args:
         model: the model.
         dataset: examples of a TFDS builder of this project, with the model's classes.
+        label_map: what the labels leave open: it is not drawn in masks either.
 
     Returns:
         pictures, uint8 `(height, width, 3)`, two a photo.
@@ -44,7 +48,7 @@ def compare(model: StnIcnn, dataset: tf.data.Dataset) -> list[np.ndarray]:
     for example in decoded_photos(dataset):
         photo = example["image"].numpy()
         label = example["segmentation_mask"].numpy()[..., 0]
-        for mask in (label, parse(photo).mask):
+        for mask in (label, label_map.told(parse(photo).mask)):
             pictures.append(overlay(photo, mask, class_set=model.class_set))
     return pictures
 
@@ -55,7 +59,7 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         model = load_model(FLAGS.model)
         output = output_file(FLAGS.output)
-        dataset = load_photos(
+        dataset, label_map = load_photos(
             FLAGS.dataset,
             FLAGS.split,
             model.class_set,
@@ -63,7 +67,7 @@ def main(argv: list[str]) -> None:
             FLAGS.manual_dir,
             FLAGS.count,
         )
-    pictures = compare(model, dataset)
+    pictures = compare(model, dataset, label_map)
     sheet = contact_sheet(pictures, 2 * FLAGS.columns, FLAGS.side)
     sheet.save(output, format="PNG")
     print(f"Labels, and masks to their right: {output}")

@@ -12,6 +12,7 @@ import tensorflow as tf
 from absl import app, flags
 
 from stn_icnn_tf.files import write_whole
+from stn_icnn_tf.inference.face_search import FaceSearch
 from stn_icnn_tf.inference.fused import PRECISIONS, FusedModel
 from stn_icnn_tf.metrics import FaceParsingScores, scores
 from stn_icnn_tf.models.pipeline import Pipeline
@@ -20,7 +21,6 @@ from trainers.common.charts import write_record
 from trainers.common.data import (
     decoded_photos,
     find_label_map,
-    label_names,
     load_builder,
     load_split,
     short_name,
@@ -35,7 +35,7 @@ from trainers.common.label_map import LabelMap
 from trainers.common.paths import define_path, define_paths, output_file
 from trainers.evaluation.croppers import CROPPERS, make_cropper
 from trainers.evaluation.subgroups import (
-    GLASSES,
+    SHOWN,
     SubgroupScores,
     format_subgroups,
 )
@@ -58,7 +58,13 @@ def define_flags() -> None:
         "subgroups",
         False,
         "Score groups of photos, too: size of the face, mouth, head roll; and glasses, "
-        "which celeb_a_mask_hq/all tells.",
+        "hat and long hair, where the labels have them.",
+    )
+    flags.DEFINE_bool(
+        "find_faces",
+        False,
+        "Search for the face as trainers.predict does: for photos that are not framed "
+        "as the model wants them. There is no score of the coarse net alone then.",
     )
     define_path("json", None, "File for the scores; default: in the run.")
     define_paths(
@@ -74,7 +80,7 @@ def evaluate(
     cropper: str = "learned",
     label_map: LabelMap | None = None,
     groups: SubgroupScores | None = None,
-    glasses_id: int | None = None,
+    find_faces: bool = False,
 ) -> dict[str, dict[str, float]]:
     """Scores the pasted masks, and the coarse net alone, photo by photo.
 
@@ -86,12 +92,15 @@ def evaluate(
             Classes that they do not draw are background where they are predicted, and
             have no score.
         groups: gets the confusion matrix of each photo.
-        glasses_id: id of glasses in the labels; None: they do not tell.
+        find_faces: whether to search for the face, see `FaceSearch`.
 
     Returns:
-        the scores of `metrics.scores`, under `stn_icnn` and under `coarse`: the
-        coarse scores brought to the photo's size bilinearly, then argmax.
+        the scores of `metrics.scores`, under `stn_icnn` and, unless the face is
+        searched for, under `coarse`: the coarse scores brought to the photo's size
+        bilinearly, then argmax.
     """
+    names = ("stn_icnn",) if find_faces else ("stn_icnn", "coarse")
+    search = FaceSearch(model) if find_faces else None
 
     @tf.function(
         input_signature=[
@@ -100,41 +109,42 @@ def evaluate(
         ],
         autograph=False,
     )
-    def parse(photo: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def parse(photo: tf.Tensor, mask: tf.Tensor) -> list[tf.Tensor]:
+        if search is not None:
+            return [search(photo)["mask"]]
         windows = make_cropper(model, cropper, mask[None, ..., 0])
         outputs = model.parse(photo[None], cropper=windows)
         height, width = tf.shape(photo)[0], tf.shape(photo)[1]
         frame = model.photo_frame((height, width))
         coarse = model.enlarge_scores(outputs["coarse_scores"], frame, (height, width))
-        return outputs["mask"], tf.cast(tf.argmax(coarse, axis=-1), tf.uint8)
+        return [outputs["mask"][0], tf.argmax(coarse[0], axis=-1)]
 
-    class_set = model.class_set
     if label_map is None:
-        label_map = LabelMap.of(range(class_set.num_classes), class_set)
-    undrawn, table = label_map.undrawn, np.array(label_map.table, "uint8")
-    metrics = {
-        name: FaceParsingScores(class_set, undrawn=undrawn)
-        for name in ("stn_icnn", "coarse")
-    }
+        label_map = LabelMap.of(range(model.class_set.num_classes), model.class_set)
+    class_set, undrawn = label_map.class_set, label_map.undrawn
+    table = np.array(label_map.table, "uint8")
+    metrics = {name: FaceParsingScores(class_set) for name in names}
     for example in decoded_photos(dataset):
-        label, glasses = example["segmentation_mask"].numpy(), None
-        if glasses_id is not None:
-            glasses = label[..., 0] == glasses_id
-        label = table[label]
-        mask, coarse = parse(example["image"], label)
-        metrics["stn_icnn"].update_state(label[..., 0], mask[0])
-        metrics["coarse"].update_state(label[..., 0], coarse[0])
+        drawn = example["segmentation_mask"].numpy()
+        label = table[drawn]
+        masks = [
+            label_map.told(mask.numpy()) for mask in parse(example["image"], label)
+        ]
+        for metric, mask in zip(metrics.values(), masks, strict=True):
+            metric.update_state(label[..., 0], mask)
         if groups is not None:
-            alone = FaceParsingScores(class_set, undrawn=undrawn)
-            alone.update_state(label[..., 0], mask[0])
-            groups.update(alone.matrix.numpy(), label[..., 0], glasses)
+            alone = FaceParsingScores(class_set)
+            alone.update_state(label[..., 0], masks[0])
+            shown = label_map.shown(drawn[..., 0], SHOWN)
+            groups.update(alone.matrix.numpy(), label[..., 0], shown)
     return {name: scores(m.matrix, class_set, undrawn) for name, m in metrics.items()}
 
 
 def write_tables() -> None:
     """Prints the tables of the files that were given, or writes them to a file."""
     with usage_errors():
-        refuse_flags(("json", "cropper", "form", "subgroups"), "not with --table")
+        given = ("json", "cropper", "form", "subgroups", "find_faces")
+        refuse_flags(given, "not with --table")
         text = score_tables(FLAGS.table, FLAGS.format)
         output = output_file(FLAGS.output) if FLAGS.output else None
     if output is None:
@@ -155,6 +165,8 @@ def scores_file() -> pathlib.Path:
         name += f"_{FLAGS.cropper}"
     if FLAGS.form != "keras":
         name += f"_{FLAGS.form}"
+    if FLAGS.find_faces:
+        name += "_find_faces"
     return output_file(folder / f"scores_{name}.json", "json")
 
 
@@ -166,6 +178,8 @@ def main(argv: list[str]) -> None:
         return
     with usage_errors():
         refuse_flags(("format", "output"), "only with --table")
+        if FLAGS.find_faces and FLAGS.cropper != "learned":
+            raise ValueError("--find_faces: only with --cropper=learned")
         model = load_model(FLAGS.model)
         target = scores_file()
         builder = load_builder(
@@ -175,16 +189,17 @@ def main(argv: list[str]) -> None:
         dataset = load_split(builder, FLAGS.split)
     if FLAGS.form != "keras":
         model = FusedModel(model, FLAGS.form)
-    undrawn = label_map.undrawn
-    groups = SubgroupScores(model.class_set, undrawn) if FLAGS.subgroups else None
-    names = label_names(builder)
-    glasses_id = names.index(GLASSES) if GLASSES in names else None
-    results = evaluate(model, dataset, FLAGS.cropper, label_map, groups, glasses_id)
+    class_set, groups = label_map.class_set, None
+    if FLAGS.subgroups:
+        groups = SubgroupScores(class_set, label_map.undrawn)
+    results = evaluate(
+        model, dataset, FLAGS.cropper, label_map, groups, FLAGS.find_faces
+    )
     print(f"Cropper: {FLAGS.cropper}")
-    print(format_table(results, model.class_set))
+    print(format_table(results, class_set))
     if groups is not None:
         print(f"\n{format_subgroups(groups.result())}")
-    settings = ("model", "dataset", "split", "cropper", "form")
+    settings = ("model", "dataset", "split", "cropper", "form", "find_faces")
     record = {name: getattr(FLAGS, name) for name in settings}
     record["scores"] = results
     record["subgroups"] = groups.result() if groups is not None else None

@@ -88,7 +88,7 @@ def window_errors(
         part that the label lacks.
     """
     centers = np.asarray(part_centers(mask, class_set)[0])
-    ys, xs = np.nonzero(mask)
+    ys, xs = np.nonzero(np.isin(mask, class_set.part_classes))
     face = max(np.ptp(xs), np.ptp(ys)) + 1 if len(xs) else 1
     errors = []
     for part, box, center in zip(class_set.parts, boxes, centers, strict=True):
@@ -222,7 +222,7 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         model = load_model(FLAGS.model)
         output = output_folder(FLAGS.output)
-        dataset = load_photos(
+        dataset, _ = load_photos(
             FLAGS.dataset,
             FLAGS.split,
             model.class_set,

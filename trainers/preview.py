@@ -90,7 +90,7 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         output = output_file(FLAGS.output)
         class_set = read_class_set(FLAGS.class_set)
-        dataset = load_photos(
+        dataset, _ = load_photos(
             FLAGS.dataset,
             FLAGS.split,
             class_set,

@@ -71,7 +71,7 @@ def main(argv: list[str]) -> None:
         models = [load_model(model) for model in FLAGS.model]
         model = mean_model(models)
         if FLAGS.dataset is not None:
-            photos = load_photos(
+            photos, _ = load_photos(
                 FLAGS.dataset,
                 FLAGS.split,
                 model.class_set,

@@ -5,7 +5,7 @@ Each change is made to photo and label alike, and the model sees nothing else.
   python -m trainers.robustness --model=helen --split=validation --output=robustness
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 import tensorflow as tf
@@ -100,13 +100,14 @@ CHANGES: dict[str, Change] = {
 
 
 def measure(
-    model: StnIcnn, dataset: tf.data.Dataset
+    model: StnIcnn, dataset: tf.data.Dataset, undrawn: Collection[int] = ()
 ) -> tuple[dict[str, dict[str, float]], dict[str, float], list[np.ndarray]]:
     """Scores every change, and covers each part of each photo in turn.
 
     Args:
         model: the model.
         dataset: examples of a TFDS builder of this project.
+        undrawn: the model's classes that the labels do not draw, and cannot tell.
 
     Returns:
         change -> `overall`, `mean_f1` and `lost`, the `overall` that it costs; of
@@ -117,7 +118,7 @@ def measure(
     """
     parser = FaceParser(model)
     class_set = model.class_set
-    metrics = {name: FaceParsingScores(class_set) for name in CHANGES}
+    metrics = {name: FaceParsingScores(class_set, undrawn=undrawn) for name in CHANGES}
     covered: list[tuple[bool, bool, float]] = []
     pictures = []
     for index, example in enumerate(decoded_photos(dataset)):
@@ -183,7 +184,7 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         model = load_model(FLAGS.model)
         output = output_folder(FLAGS.output)
-        dataset = load_photos(
+        dataset, label_map = load_photos(
             FLAGS.dataset,
             FLAGS.split,
             model.class_set,
@@ -191,7 +192,7 @@ def main(argv: list[str]) -> None:
             FLAGS.manual_dir,
             FLAGS.limit,
         )
-    scores, windows, pictures = measure(model, dataset)
+    scores, windows, pictures = measure(model, dataset, label_map.undrawn)
     print(format_report(scores, windows))
     record = {name: getattr(FLAGS, name) for name in ("model", "dataset", "split")}
     record.update(photos=int(dataset.cardinality()), scores=scores, windows=windows)

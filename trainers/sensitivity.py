@@ -177,7 +177,7 @@ def main(argv: list[str]) -> None:
             for name, run_dir in zip(run_names(FLAGS.run_dir), FLAGS.run_dir)
         }
         output = output_folder(FLAGS.output)
-        dataset = load_photos(
+        dataset, _ = load_photos(
             FLAGS.dataset,
             FLAGS.split,
             EIGHT_PARTS,

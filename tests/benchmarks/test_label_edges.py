@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.label_edges import count_wrong, near_edge
+from stn_icnn_tf.class_sets import HEAD
 from tests.helpers import small_model
 
 
@@ -30,13 +31,14 @@ def test_pixels_near_an_edge(reach):
 
 def test_wrong_pixels_are_counted_by_distance():
     label = np.zeros((20, 20), "uint8")
+    label[:5] = HEAD.id_of("hair")
     label[5:15, 5:15] = 5
     mask = label.copy()
     mask[5, 5:15] = 0  # The outermost row: 10 pixels beside the edge.
     mask[10, 8] = 0  # Four pixels from the nearest background.
     mask[0, 0] = 3  # Five from the nearest part.
     mask[12, 12] = 6  # A part for another is no error here.
-    assert count_wrong(label, mask, (1, 3, 4, 5)).numpy().tolist() == [
+    assert count_wrong(label, mask, (1, 3, 4, 5), HEAD).numpy().tolist() == [
         12,
         10,
         10,

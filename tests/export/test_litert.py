@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD
 from stn_icnn_tf.export import litert
 from stn_icnn_tf.export.litert import LITERT_PRECISIONS, export_litert, litert_parser
 from stn_icnn_tf.inference.fixed_size import FixedSizeModel
 from tests.helpers import faces, photos, shake, small_model
 from trainers.common.calibration import calibration_photos, fit_photo
 from trainers.common.flags import parse_size
+from trainers.common.label_map import LabelMap
 
 RNG = np.random.default_rng(0)
 SIZE = (64, 72)
@@ -223,7 +225,10 @@ def test_forms_are_scored_against_labels_and_each_other():
         return np.where(label == 5, 0, label)
 
     rows = score_forms(
-        {"keras": parser(np.copy), "other": parser(forget_nose)}, dataset, SIZE
+        {"keras": parser(np.copy), "other": parser(forget_nose)},
+        dataset,
+        SIZE,
+        LabelMap.of(range(9), EIGHT_PARTS),
     )
     assert rows["keras"] == {"overall": 1, "mean_f1": 1, "equal": 1, "equal_parts": 1}
     nose = sum((label == 5).sum() for label in labels)
@@ -234,6 +239,10 @@ def test_forms_are_scored_against_labels_and_each_other():
     for row in rows.values():
         row.update(megabytes=1.0, ms={1: 20.0})
     table = format_rows(rows, [1, 2])
+    hair = HEAD.id_of("hair")
+    parsers = {"head": parser(lambda label: np.where(label == 0, hair, label))}
+    (row,) = score_forms(parsers, dataset, SIZE, LabelMap.of(range(9), HEAD)).values()
+    assert row == {"overall": 1, "mean_f1": 1, "equal": 1, "equal_parts": 1}
     assert "0.8750 (-0.1250)" in table and "| 20 |  |" in table
 
 

@@ -10,9 +10,11 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from stn_icnn_tf.class_sets import HEAD
 from tests.helpers import zip_folder
 from tfds_builders import helen
 from tfds_builders.helen import layout
+from trainers.common.data import find_training_map
 
 # Out of order on purpose, like the public lists.
 LISTS = {
@@ -269,6 +271,65 @@ def test_merge_soft_masks(pixel, expected):
     merged = layout.merge_soft_masks(masks)
     assert merged.dtype == np.uint8
     assert merged.tolist() == [[expected]]
+
+
+# === Skin and hair ===
+
+
+def draw_skin_and_hair(root, name):
+    """Fills what no part covers: hair at the top, else skin, and background below."""
+    masks = [layout.read_mask(root, name, number) for number in range(11)]
+    free = 255 - np.max(masks[2:10], axis=0)
+    rows = np.arange(len(free))[:, None]
+    drawn = {10: rows < 4, 1: (rows >= 4) & (rows < 18), 0: rows >= 18}
+    for number, where in drawn.items():
+        mask = (free * where).astype("uint8")
+        Image.fromarray(mask).save(layout.label_path(root, name, number))
+
+
+def build(config, manual_dir, data_dir):
+    builder = helen.Builder(data_dir=data_dir, config=config)
+    download = tfds.download.DownloadConfig(manual_dir=manual_dir)
+    builder.download_and_prepare(download_config=download)
+    return builder
+
+
+def test_all_has_skin_and_hair_beside_the_same_parts(root, tmp_path):
+    for names in LISTS.values():
+        for name in names:
+            draw_skin_and_hair(root, name)
+    parts, every = (
+        build(config, root.parent, tmp_path / "data") for config in (None, "all")
+    )
+    assert not parts.info.metadata and parts.info.full_name == "helen/1.0.0"
+    assert every.info.full_name == "helen/all/1.0.0"
+    assert tuple(every.info.metadata["class_names"]) == layout.ALL_NAMES
+    for split in SPLITS:
+        datasets = (b.as_dataset(split=split) for b in (parts, every))
+        for one, other in zip(*map(tfds.as_numpy, datasets), strict=True):
+            np.testing.assert_array_equal(one["image"], other["image"])
+            mask = other["segmentation_mask"]
+            known = np.where(mask > 8, 0, mask)
+            np.testing.assert_array_equal(known, one["segmentation_mask"])
+            mask = mask[..., 0]
+            assert (mask[:4] == 10).all() and (mask[4:18, 0] == 9).all()
+            assert (mask[18:] == 0).all()
+    label_map = find_training_map(every, HEAD)
+    names = [HEAD.names[class_id] for class_id in label_map.table]
+    assert names == list(layout.ALL_NAMES)
+    assert "neck" in [HEAD.names[class_id] for class_id in label_map.undrawn]
+
+
+def test_all_is_refused_where_skin_or_hair_is_not_drawn(root, tmp_path):
+    with pytest.raises(ValueError, match="no skin and hair: lbl01, lbl10"):
+        build("all", root.parent, tmp_path / "data")
+    # One photo of all may have its hair shaved.
+    draw_skin_and_hair(root, "40_1")
+    build("all", root.parent, tmp_path / "data")
+    hair = layout.label_path(root, "40_1", 10)
+    Image.fromarray(layout.read_mask(root, "40_1", 10) * 0).save(hair)
+    with pytest.raises(ValueError, match=r"no hair: lbl10 of every photo"):
+        build("all", root.parent, tmp_path / "other")
 
 
 def test_real_data(face_data_dir):

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from stn_icnn_tf.class_sets import EIGHT_PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD
 from tfds_builders import synthetic_faces
 from tfds_builders.synthetic_faces import features
-from tfds_builders.synthetic_faces.canvas import Canvas, Pose, curve, ellipse
+from tfds_builders.synthetic_faces.canvas import Canvas, Pose, curve, ellipse, ribbon
 from tfds_builders.synthetic_faces.drawing import draw_face, draw_pose
 from tfds_builders.synthetic_faces.look import Look
 from tfds_builders.synthetic_faces.synthetic_faces_dataset_builder import (
     SyntheticFacesConfig,
 )
+from trainers.common.data import find_training_map
 
 SIZE = (190, 171)
 POSE = Pose(center=(80.3, 70.9), eye_distance=70.0, roll=0.3, yaw=0.2, pitch=-0.1)
@@ -200,11 +201,97 @@ def test_mask_of_an_eye_is_its_outline_filled(side):
 
 def test_later_label_hides_an_earlier_one():
     canvas = Canvas(np.zeros((*SIZE, 3), "uint8"), POSE)
-    canvas.label(ellipse(0, 0, 0.5, 0.5), 5)
+    canvas.label(ellipse(0, 0, 0.5, 0.5), "nose")
     before = (canvas.mask == 5).sum()
-    canvas.label(ellipse(0.5, 0, 0.5, 0.5), 0)
+    canvas.label(ellipse(0.5, 0, 0.5, 0.5), "hair")
 
     assert 0 < (canvas.mask == 5).sum() < before
+
+
+def test_a_label_may_leave_parts_alone():
+    canvas = Canvas(np.zeros((*SIZE, 3), "uint8"), POSE, HEAD)
+    canvas.label(ellipse(0, 0, 0.5, 0.5), "skin")
+    canvas.label(ellipse(0.5, 0, 0.5, 0.5), "nose")
+    before = canvas.mask.copy()
+    canvas.label(ellipse(0.25, 0, 0.5, 0.5), "glasses", over_parts=False)
+    names = [HEAD.names[k] for k in np.unique(canvas.mask)]
+    assert names == ["background", "nose", "skin", "glasses"]
+    np.testing.assert_array_equal(canvas.mask == 5, before == 5)
+    # What has no class of its own hides all the same.
+    canvas.label(ellipse(0, 0, 9, 9), "scarf", over_parts=False)
+    np.testing.assert_array_equal(canvas.mask, np.where(before == 5, 5, 0))
+
+
+def test_a_ribbon_runs_along_its_line():
+    line = np.array([(0.0, 0.0), (1.0, 0.0), (2.0, 0.0)])
+    expected = [(0, 0.1), (1, 0.1), (2, 0.1), (2, -0.1), (1, -0.1), (0, -0.1)]
+    np.testing.assert_allclose(ribbon(line, 0.2), expected, atol=1e-9)
+
+
+# === The whole head ===
+
+
+@pytest.fixture(scope="module")
+def heads():
+    return [
+        draw_face(np.random.default_rng((0, index)), SIZE, HEAD) for index in range(40)
+    ]
+
+
+def test_a_head_is_the_same_drawing_with_the_same_parts(heads, drawings):
+    for (image, mask), (plain, parts) in zip(heads, drawings, strict=True):
+        np.testing.assert_array_equal(image, plain)
+        np.testing.assert_array_equal(np.where(mask > 8, 0, mask), parts)
+
+
+def test_what_is_drawn_of_a_head_is_labelled(heads):
+    counts = np.array([np.bincount(m.ravel(), minlength=19) for _, m in heads])
+    share = dict(zip(HEAD.names, np.mean(counts > 0, axis=0), strict=True))
+    for name in ("skin", "left_ear", "right_ear", "hair", "cloth"):
+        assert share[name] > 0.8, name
+    assert 0.05 < share["glasses"] < 0.4 and share["neck"] > 0.5
+    assert share["hat"] == share["earring"] == share["necklace"] == 0
+    for _, mask in heads:
+        rows = {
+            name: np.argwhere(mask == HEAD.id_of(name)).mean(axis=0)
+            for name in ("hair", "left_ear", "right_ear", "skin", "cloth")
+            if (mask == HEAD.id_of(name)).sum() > 50
+        }
+        if {"left_ear", "right_ear"} <= set(rows):
+            assert rows["left_ear"][1] < rows["right_ear"][1]
+        if "cloth" in rows:
+            assert rows["skin"][0] < rows["cloth"][0]
+
+
+def test_skin_lies_around_the_parts(heads):
+    """Nearly all pixels beside a nose are skin: at its tip, and where it is shaded."""
+    beside = np.zeros(19)
+    for _, mask in heads:
+        nose = mask == 5
+        edge = np.zeros_like(nose)
+        edge[1:] |= nose[:-1]
+        edge[:-1] |= nose[1:]
+        edge[:, 1:] |= nose[:, :-1]
+        edge[:, :-1] |= nose[:, 1:]
+        beside += np.bincount(mask[edge & ~nose], minlength=19)
+    assert beside[HEAD.id_of("skin")] / beside.sum() > 0.85
+
+
+def test_heads_are_built_with_the_names_of_their_ids(tmp_path):
+    splits = build(tmp_path, class_set=HEAD)
+    plain = build(tmp_path / "parts")
+    for one, other in zip(splits["train"], plain["train"], strict=True):
+        np.testing.assert_array_equal(one["image"], other["image"])
+        mask = one["segmentation_mask"]
+        assert mask.max() > 8
+        expected = np.where(mask > 8, 0, mask)
+        np.testing.assert_array_equal(expected, other["segmentation_mask"])
+    builder = synthetic_faces.Builder(data_dir=tmp_path, config="head")
+    assert tuple(builder.info.metadata["class_names"]) == HEAD.names
+    assert find_training_map(builder, HEAD).undrawn == ()
+    assert find_training_map(builder, EIGHT_PARTS).table == (*range(9), *[0] * 10)
+    builder = synthetic_faces.Builder(data_dir=tmp_path)
+    assert builder.builder_config.name == "default" and not builder.info.metadata
 
 
 def test_parts_beyond_the_photo_are_cut_off():
@@ -213,7 +300,7 @@ def test_parts_beyond_the_photo_are_cut_off():
     for cx in (-9, 0, 9):
         for blur in (0, 0.05):
             canvas.paint(ellipse(cx, 0, 0.5, 0.5), (255, 255, 255), blur=blur)
-        canvas.label(ellipse(cx, 0, 0.5, 0.5), 5)
+        canvas.label(ellipse(cx, 0, 0.5, 0.5), "nose")
 
     assert canvas.mask[:20, :20].all()
     assert not canvas.mask[60:].any()

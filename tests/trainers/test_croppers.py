@@ -212,15 +212,14 @@ def test_evaluate_parses_with_the_cropper_of_the_photos_label(monkeypatch):
 def test_evaluate_names_the_cropper_and_keeps_the_defaults_file(
     cropper, tmp_path, monkeypatch, capsys
 ):
-    def scored(model, dataset, cropper, label_map, groups, glasses_id):
-        assert groups is None
+    def scored(model, dataset, cropper, label_map, groups, find_faces):
+        assert groups is None and not find_faces
         return {"stn_icnn": scores(np.eye(9, dtype=int)), "asked": cropper}
 
     model = types.SimpleNamespace(class_set=EIGHT_PARTS)
     monkeypatch.setattr(evaluate, "load_model", lambda name: model)
     monkeypatch.setattr(evaluate, "load_builder", lambda *names: None)
     monkeypatch.setattr(evaluate, "load_split", lambda *names: None)
-    monkeypatch.setattr(evaluate, "label_names", lambda builder: EIGHT_PARTS.names)
     ids = LabelMap.of(range(9), EIGHT_PARTS)
     monkeypatch.setattr(evaluate, "find_label_map", lambda *given: ids)
     monkeypatch.setattr(evaluate, "evaluate", scored)
@@ -236,6 +235,7 @@ def test_evaluate_names_the_cropper_and_keeps_the_defaults_file(
         cropper=cropper,
         form="keras",
         subgroups=False,
+        find_faces=False,
     )
     monkeypatch.setattr(evaluate, "FLAGS", namespace)
     monkeypatch.setattr(evaluate, "refuse_flags", lambda *given: None)

@@ -123,7 +123,7 @@ def test_a_folder_below_home(tmp_path, monkeypatch):
 
 def test_load_photos_of_a_folder_are_decoded(tmp_path):
     fill(tmp_path, 3)
-    photos = data.load_photos(str(tmp_path), "all", EIGHT_PARTS, limit=2)
+    photos, _ = data.load_photos(str(tmp_path), "all", EIGHT_PARTS, limit=2)
     for got, expected in zip(data.decoded_photos(photos), faces(2, side=80)):
         np.testing.assert_array_equal(got["image"], expected["image"])
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stn_icnn_tf.class_sets import EIGHT_PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD
 from stn_icnn_tf.geometry.affine import make_theta
 from stn_icnn_tf.visualize import outline_windows, window_boxes
 from tests.helpers import faces, photos, shake, small_model
@@ -68,6 +68,21 @@ def test_covering_hides_the_part_and_nothing_beyond_its_rectangle(fill):
         assert np.std(covered[inside]) > 50
         again, _ = cover_parts(photo, mask, (LEFT_EYE,), fill, rng())
         np.testing.assert_array_equal(again, covered)
+
+
+def test_classes_that_are_no_part_are_skin_to_cover_with_and_no_face_to_measure():
+    photo = np.full((100, 80, 3), (200, 150, 100), "uint8")
+    mask = label()
+    boxes = np.tile(np.float32([9, 29, 30, 41]), (6, 1))
+    expected = cover_parts(photo, mask, (LEFT_EYE,), "skin", rng())[0]
+    errors = window_errors(boxes, mask)
+    photo[mask == 0] = (20, 30, 40)
+    photo[90:] = 255
+    head = np.where(mask == 0, HEAD.id_of("skin"), mask)
+    covered = cover_parts(photo, head, (LEFT_EYE,), "skin", rng(), HEAD)[0]
+    assert (covered[mask == 3] == (20, 30, 40)).all()
+    assert (expected[mask == 3] == (200, 150, 100)).all()
+    assert window_errors(boxes, head, HEAD) == errors
 
 
 def test_skin_is_the_mean_of_the_frame_around_without_other_parts():

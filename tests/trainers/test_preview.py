@@ -5,6 +5,7 @@ import pytest
 from absl import app
 from PIL import Image
 
+from stn_icnn_tf.class_sets import HEAD
 from stn_icnn_tf.data.augment import AUGMENTATIONS
 from stn_icnn_tf.data.preprocess import Framing, frame_example
 from stn_icnn_tf.visualize import overlay
@@ -82,6 +83,30 @@ def test_preview_of_a_schedule_has_the_augmentation_of_the_stage(draw):
     np.testing.assert_array_equal(joint, draw(augmentation="ours"))
     with pytest.raises(app.UsageError, match="`stage`.*end_to_end.*stage=coarse"):
         draw(schedule="hybrid", stage="coarse")
+
+
+def test_whole_heads_are_drawn_with_all_their_classes(draw, monkeypatch):
+    info = types.SimpleNamespace(
+        metadata={"class_names": list(HEAD.names)}, full_name="heads"
+    )
+    builder = types.SimpleNamespace(info=info)
+    monkeypatch.setattr(data, "load_builder", lambda *_: builder)
+    monkeypatch.setattr(data, "load_split", lambda *_: faces(2, class_set=HEAD))
+    cells = draw(class_set="head", schedule="head_cpu")
+    assert cells.shape[:2] == (2, 5)
+    framing = Framing("letterbox", SIDE, SIDE, HEAD)
+    for row, photo in zip(cells, faces(2, class_set=HEAD), strict=True):
+        plain = frame_example(photo, framing)
+        assert len(np.unique(plain["mask"])) > 8
+        pair = plain["image"].numpy(), plain["mask"].numpy()
+        np.testing.assert_array_equal(row[0], overlay(*pair, class_set=HEAD))
+        assert len(np.unique(row, axis=0)) == 5
+    # To eight parts the rest is background.
+    parts = draw(variants=0)
+    for cell, photo in zip(parts[:, 0], faces(2), strict=True):
+        plain = frame_example(photo, Framing("letterbox", SIDE, SIDE))
+        expected = overlay(plain["image"].numpy(), plain["mask"].numpy())
+        np.testing.assert_array_equal(cell, expected)
 
 
 def test_labels_of_other_classes_are_refused(draw, monkeypatch):

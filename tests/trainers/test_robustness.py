@@ -3,9 +3,10 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
-from stn_icnn_tf.class_sets import EIGHT_PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD
 from stn_icnn_tf.parsed_face import ParsedFace
 from tests.helpers import faces, small_model
 from tfds_builders.synthetic_faces.drawing import draw_face
@@ -93,6 +94,31 @@ def test_perfect_model_loses_nothing_and_covered_windows_are_measured(monkeypatc
     assert windows["moved"] == pytest.approx(0.25)
     assert windows["held"] < 1.0
     assert len(pictures) == len(robustness.CHANGES)
+
+
+def test_what_the_labels_do_not_draw_is_no_error(monkeypatch):
+    class Knower:
+        def __init__(self, model):
+            pass
+
+        def __call__(self, photo):
+            """Hair all around the parts."""
+            mask = np.where(photo[..., 0] > 0, photo[..., 0] // 20, 12).astype("uint8")
+            theta = np.zeros((6, 2, 3), "float32")
+            return ParsedFace(photo, mask, theta=theta, class_set=HEAD)
+
+    def shows_its_label(example):
+        label = example["segmentation_mask"]
+        return {**example, "image": tf.repeat(label * 20, 3, axis=-1)}
+
+    monkeypatch.setattr(robustness, "FaceParser", Knower)
+    monkeypatch.setattr(
+        robustness, "CHANGES", {"as it is": robustness.CHANGES["as it is"]}
+    )
+    model = small_model(class_set="head")
+    for undrawn, expected in ((HEAD.base_classes[1:], 1.0), ((), 17 / 18)):
+        scores, *_ = robustness.measure(model, faces(1).map(shows_its_label), undrawn)
+        assert scores["as it is"]["mean_f1"] == pytest.approx(expected)
 
 
 def test_script_writes_numbers_and_picture(tmp_path, monkeypatch):

@@ -55,7 +55,7 @@ def flags(monkeypatch, tmp_path):
         output=str(tmp_path / "figures"),
     )
     monkeypatch.setattr(sensitivity, "FLAGS", values)
-    monkeypatch.setattr(sensitivity, "load_photos", lambda *_: faces(1))
+    monkeypatch.setattr(sensitivity, "load_photos", lambda *_: (faces(1), None))
     return values
 
 

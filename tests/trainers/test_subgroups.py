@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import EIGHT_PARTS
+from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD
 from stn_icnn_tf.metrics import confusion_matrix
 from stn_icnn_tf.models.pipeline import Pipeline
 from tests.helpers import faces
@@ -66,6 +66,29 @@ def test_roll_is_the_angle_of_the_eyes():
     assert list(photo_subgroups(np.zeros((9, 9), "uint8"))) == []
 
 
+def test_hats_and_long_hair_make_groups():
+    mask = label()
+    nothing, some = np.zeros(mask.shape, bool), mask == 3
+    bottom = np.nonzero(mask)[0].max()
+
+    def groups(**shown):
+        return {*photo_subgroups(mask, shown)} - {*photo_subgroups(mask)}
+
+    def hair_to(row):
+        hair = np.zeros(mask.shape, bool)
+        hair[bottom - 49 : row] = True
+        return hair
+
+    assert groups(hat=some, glasses=nothing) == {"hat", "no glasses"}
+    assert groups(hair=nothing) == groups(hair=hair_to(bottom)) == {"no long hair"}
+    # 50 rows down to the mouth's last; 5 of 55 are less than a tenth, 6 of 56 more.
+    assert groups(hair=hair_to(bottom + 6)) == {"no long hair"}
+    assert groups(hair=hair_to(bottom + 7)) == {"long hair"}
+    # Nothing says where the mouth is.
+    nobody = np.zeros_like(mask)
+    assert list(photo_subgroups(nobody, {"hair": hair_to(399)})) == []
+
+
 def test_groups_are_scored_apart():
     groups = SubgroupScores()
     mask = label()
@@ -73,27 +96,32 @@ def test_groups_are_scored_apart():
     right = np.asarray(confusion_matrix(mask, mask))
     wrong = np.asarray(confusion_matrix(mask, np.zeros_like(mask)))
     for matrix, glasses in ((right, nothing), (right, nothing), (wrong, some)):
-        groups.update(matrix, mask, glasses)
+        groups.update(matrix, mask, {"glasses": glasses})
     rows = groups.result()
     assert rows["no glasses"] == {"photos": 2, "overall": 1.0, "mean_f1": 1.0}
     assert rows["glasses"]["overall"] == 0.0 and rows["glasses"]["photos"] == 1
     assert rows["mouth open"]["photos"] == 3
+    assert not any("hat" in name or "hair" in name for name in rows)
     assert rows["mouth open"]["overall"] == pytest.approx(0.8)
     assert "| mouth open | 3 | 0.800 |" in format_subgroups(rows)
 
 
-def test_ids_of_all_classes_become_ours_and_tell_glasses(monkeypatch):
+@pytest.mark.parametrize("class_set", [EIGHT_PARTS, HEAD], ids=["parts", "head"])
+def test_classes_tell_groups_by_their_names_to_every_model(monkeypatch, class_set):
     builder = builder_of(NAMES, CLASS_MAP=layout.CLASS_MAP)
-    label_map = data.find_label_map(builder, EIGHT_PARTS)
+    label_map = data.find_label_map(builder, class_set)
     table = label_map.table
-    assert [table[NAMES.index(n)] for n in ("skin", "r_eye", "l_lip")] == [0, 3, 8]
+    skin = 0 if class_set is EIGHT_PARTS else HEAD.id_of("skin")
+    expected = [skin, 3, 8]
+    assert [table[NAMES.index(n)] for n in ("skin", "r_eye", "l_lip")] == expected
 
     class Echo(Pipeline):
-        framing, coarse_size, class_set = "stretch", 8, EIGHT_PARTS
+        framing, coarse_size = "stretch", 8
 
         def parse(self, photo, cropper=None):
             mask = cropper(None, None)
-            return {"mask": mask, "coarse_scores": tf.one_hot(mask * 0, 9)}
+            scores = tf.one_hot(mask * 0, class_set.num_classes)
+            return {"mask": mask, "coarse_scores": scores}
 
         def enlarge_scores(self, scores, frame, size):
             return scores
@@ -112,10 +140,10 @@ def test_ids_of_all_classes_become_ours_and_tell_glasses(monkeypatch):
         mask += tf.reshape(glasses, tf.shape(mask))
         return {**example, "segmentation_mask": mask}
 
-    groups = SubgroupScores()
-    glasses_id = NAMES.index("eye_g")
+    groups, model = SubgroupScores(class_set), Echo()
+    model.class_set = class_set
     results = evaluate.evaluate(
-        Echo(), faces(1).map(to_all), "learned", label_map, groups, glasses_id
+        model, faces(1).map(to_all), "learned", label_map, groups
     )
     assert results["stn_icnn"]["overall_strict"] == 1
     assert results["stn_icnn"]["mean_f1"] == 1

@@ -15,10 +15,14 @@ LISTS = {
     "validation": "tuning.txt",
     "test": "testing.txt",
 }
-# Numbers of the soft masks; 00, 01 and 10 are background, face skin and hair, which
-# have no class of their own here. 02 to 09 are the classes 1 to 8 in their order.
+# Numbers of the soft masks: 00, 01 and 10 are background, face skin and hair; 02 to
+# 09 are the parts, classes 1 to 8 in their order.
 LABEL_NUMBERS = tuple(range(11))
-CLASS_IDS = {number: number - 1 for number in range(2, 10)}
+PART_IDS = {number: number - 1 for number in range(2, 10)}
+# Not in every download are these two drawn.
+MORE_NAMES = {1: "skin", 10: "hair"}
+ALL_IDS = {**PART_IDS, 1: 9, 10: 10}
+ALL_NAMES = (*EIGHT_PARTS.names, *MORE_NAMES.values())
 
 
 def find_root(manual_dir: str | pathlib.Path) -> Root:
@@ -149,27 +153,66 @@ def check(root: Root, names: Iterable[str]) -> None:
     )
 
 
-def merge_soft_masks(masks: dict[int, np.ndarray]) -> np.ndarray:
+def check_drawn(root: Root, names: Iterable[str]) -> None:
+    """Checks that face skin and hair are drawn: on one photo at least.
+
+    Args:
+        root: from `find_root`.
+        names: of the samples.
+
+    Raises:
+        ValueError: naming what is not.
+    """
+    missing = set(MORE_NAMES)
+    for name in names:
+        missing -= {number for number in missing if read_mask(root, name, number).any()}
+        if not missing:
+            return
+    numbers = ", ".join(f"lbl{number:02d}" for number in sorted(missing))
+    classes = " and ".join(MORE_NAMES[number] for number in sorted(missing))
+    raise ValueError(
+        f"{root} draws no {classes}: {numbers} of every photo is empty. Without a "
+        "config, the data set has the parts alone"
+    )
+
+
+def merge_soft_masks(
+    masks: dict[int, np.ndarray], class_ids: dict[int, int] = PART_IDS
+) -> np.ndarray:
     """Resolves overlapping soft masks by argmax.
 
-    The masks are probabilities times 255, so background, skin and hair, one class
-    here, add up, in 32 bits. A tie goes to background, then to the lower id: a
-    pixel that no mask covers is background.
+    The masks are probabilities times 255, so those of one class, such as background,
+    skin and hair where only parts have one, add up, in 32 bits. A tie goes to
+    background, then to the lower id: a pixel that no mask covers is background.
 
     Args:
         masks: number of each mask -> uint8 `(height, width)`, 0..255.
+        class_ids: number of a mask -> its class; others are background.
 
     Returns:
-        uint8 `(height, width)`, class ids, 0..8.
+        uint8 `(height, width)`, class ids.
     """
     some = next(iter(masks.values()))
-    scores = np.zeros((EIGHT_PARTS.num_classes, *some.shape), "int32")
+    scores = np.zeros((1 + max(class_ids.values()), *some.shape), "int32")
     for number, mask in masks.items():
-        scores[CLASS_IDS.get(number, 0)] += mask
+        scores[class_ids.get(number, 0)] += mask
     return scores.argmax(axis=0).astype("uint8")
 
 
-def read_sample(root: Root, name: str) -> tuple[bytes, np.ndarray]:
+def read_mask(root: Root, name: str, number: int) -> np.ndarray:
+    """Reads one soft mask, uint8 `(height, width)`.
+
+    Raises:
+        ValueError: naming it, if it cannot be decoded.
+    """
+    picture = files.read_picture(label_path(root, name, number), "PNG")
+    # Masks are grey; some tools have stored them as RGB or with a palette.
+    return np.asarray(picture.convert("L"))
+
+
+def read_sample(
+    root: Root, name: str, class_ids: dict[int, int] = PART_IDS
+) -> tuple[bytes, np.ndarray]:
     """Reads one sample.
 
     Photo and masks keep the pixel grid of their files: an EXIF orientation in the
@@ -178,6 +221,7 @@ def read_sample(root: Root, name: str) -> tuple[bytes, np.ndarray]:
     Args:
         root: from `find_root`.
         name: of the sample.
+        class_ids: see `merge_soft_masks`.
 
     Returns:
         the photo's JPEG bytes as they are in the file, and the segmentation mask,
@@ -186,9 +230,5 @@ def read_sample(root: Root, name: str) -> tuple[bytes, np.ndarray]:
     Raises:
         ValueError: naming a mask that cannot be decoded.
     """
-    masks = {}
-    for number in LABEL_NUMBERS:
-        picture = files.read_picture(label_path(root, name, number), "PNG")
-        # Masks are grey; some tools have stored them as RGB or with a palette.
-        masks[number] = np.asarray(picture.convert("L"))
-    return photo_path(root, name).read_bytes(), merge_soft_masks(masks)
+    masks = {number: read_mask(root, name, number) for number in LABEL_NUMBERS}
+    return photo_path(root, name).read_bytes(), merge_soft_masks(masks, class_ids)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
+
 SCALE = 2
 # Odd, so that one of the small pixels lies at the centre of each pixel.
 LABEL_SCALE = 5
@@ -101,6 +103,19 @@ def ellipse(cx: float, cy: float, rx: float, ry: float, count: int = 32) -> np.n
     return np.stack([cx + rx * np.cos(angle), cy + ry * np.sin(angle)], axis=-1)
 
 
+def sided(name: str, side: int) -> str:
+    """Names the class on one side of the image: -1 is left, 1 right."""
+    return f"left_{name}" if side < 0 else f"right_{name}"
+
+
+def ribbon(points: np.ndarray, width: float) -> np.ndarray:
+    """Returns the outline of an open line of `(n, 2)` points that has a width."""
+    along = np.gradient(points, axis=0)
+    along /= np.linalg.norm(along, axis=-1, keepdims=True)
+    across = 0.5 * width * np.stack([-along[:, 1], along[:, 0]], axis=-1)
+    return np.concatenate([points + across, (points - across)[::-1]])
+
+
 class Stencil(NamedTuple):
     """How much of each pixel is covered, 0..255, and where its corner lies."""
 
@@ -114,17 +129,21 @@ class Canvas:
     Args:
         pixels: uint8 `(height, width, 3)`, what is behind the face.
         pose: where the face is.
+        class_set: of the mask.
 
     Attributes:
         mask: uint8 `(height, width)`, the labels so far.
     """
 
-    def __init__(self, pixels: np.ndarray, pose: Pose) -> None:
+    def __init__(
+        self, pixels: np.ndarray, pose: Pose, class_set: ClassSet = EIGHT_PARTS
+    ) -> None:
         height, width = pixels.shape[:2]
         self.size = (width, height)
         self.large = (width * SCALE, height * SCALE)
         self.picture = Image.fromarray(pixels).resize(self.large, Image.NEAREST)
         self.pose = pose
+        self.class_set = class_set
         self.mask = np.zeros((height, width), "uint8")
 
     def stencil(self, outline: np.ndarray, blur: float = 0.0) -> Stencil:
@@ -192,8 +211,21 @@ class Canvas:
             joint="curve",
         )
 
-    def label(self, outline: np.ndarray, class_id: int) -> None:
-        """Labels a filled outline."""
+    def label(self, outline: np.ndarray, name: str, over_parts: bool = True) -> None:
+        """Labels a filled outline.
+
+        Args:
+            outline: `(n, 2)` in face units.
+            name: of the class; background, if the class set has none of that name.
+            over_parts: whether pixels of a cropped part become it, too.
+        """
+        known = name in self.class_set.names
+        class_id = self.class_set.id_of(name) if known else 0
+        wanted = self.mask != class_id
+        if not over_parts:
+            wanted &= ~np.isin(self.mask, self.class_set.part_classes)
+        if not wanted.any():
+            return
         points = self.pose(outline)
         low = np.clip(np.floor(points.min(0)), 0, self.size).astype(int)
         high = np.clip(np.ceil(points.max(0)) + 1, 0, self.size).astype(int)
@@ -205,7 +237,8 @@ class Canvas:
         ImageDraw.Draw(image).polygon(_flat(points), fill=1)
         centers = slice(LABEL_SCALE // 2, None, LABEL_SCALE)
         covered = np.asarray(image)[centers, centers]
-        self.mask[low[1] : high[1], low[0] : high[0]][covered] = class_id
+        box = np.s_[low[1] : high[1], low[0] : high[0]]
+        self.mask[box][covered & wanted[box]] = class_id
 
     def shrink(self, blur: float) -> np.ndarray:
         """Returns the picture at the photo's size, float32 `(height, width, 3)`.

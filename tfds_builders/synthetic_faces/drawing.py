@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from tfds_builders.synthetic_faces import features, head, light, textures
 from tfds_builders.synthetic_faces.canvas import Canvas, Pose
 from tfds_builders.synthetic_faces.look import Look
@@ -11,17 +12,21 @@ MIN_SIDE = 64
 
 
 def draw_face(
-    rng: np.random.Generator, size: tuple[int, int]
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    class_set: ClassSet = EIGHT_PARTS,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws one face.
 
     Args:
         rng: source of all randomness: the same state gives the same drawing.
         size: `(height, width)` in pixels, at least 64 each.
+        class_set: of the mask. What has no class of its name is background; the
+            drawing is the same.
 
     Returns:
         image: uint8 `(height, width, 3)`.
-        mask: uint8 `(height, width)`, class ids of `stn_icnn_tf.class_sets`.
+        mask: uint8 `(height, width)`, class ids.
 
     Raises:
         ValueError: if `size` is too small.
@@ -35,7 +40,7 @@ def draw_face(
     pose = draw_pose(rng, size)
     look = Look.draw(rng)
     behind = textures.background(rng, size)
-    canvas = Canvas(behind, pose)
+    canvas = Canvas(behind, pose, class_set)
     hair = textures.hair_texture(rng, size, look.hair)
     head.draw_hair_behind(canvas, rng, look, hair)
     # Cloth may have a pattern: that of the background, upside down.

@@ -1,16 +1,9 @@
-"""The labelled features of a drawn face, in face units (eye distance 1)."""
+"""The features of a drawn face, in face units (eye distance 1)."""
 
 import numpy as np
 
-from stn_icnn_tf.class_sets import EIGHT_PARTS
-from tfds_builders.synthetic_faces.canvas import Canvas, curve, ellipse
+from tfds_builders.synthetic_faces.canvas import Canvas, curve, ellipse, sided
 from tfds_builders.synthetic_faces.look import Look
-
-_IDS = {name: class_id for class_id, name in enumerate(EIGHT_PARTS.names)}
-
-
-def _id(part: str, side: int) -> int:
-    return _IDS[f"left_{part}" if side < 0 else f"right_{part}"]
 
 
 def eye_outline(rng: np.random.Generator, look: Look, side: int) -> tuple[list, list]:
@@ -65,7 +58,7 @@ def draw_eye(canvas: Canvas, rng: np.random.Generator, look: Look, side: int) ->
     rise = rng.uniform(0.04, 0.08)
     crease = curve([(x, y - rise) for x, y in upper], False)
     canvas.line(crease, look.skin * rng.uniform(0.5, 0.7), 0.015)
-    canvas.label(outline, _id("eye", side))
+    canvas.label(outline, sided("eye", side))
 
 
 def draw_brow(canvas: Canvas, rng: np.random.Generator, look: Look, side: int) -> None:
@@ -99,7 +92,7 @@ def draw_brow(canvas: Canvas, rng: np.random.Generator, look: Look, side: int) -
         hair = np.array([(x, top + thick * 0.25), (x + 0.07, top - thick * 0.1)])
         shade = look.brow_color * rng.uniform(0.5, 1.1)
         canvas.line(hair * [[side, 1]], shade, 0.012)
-    canvas.label(outline, _id("brow", side))
+    canvas.label(outline, sided("brow", side))
 
 
 def draw_nose(canvas: Canvas, rng: np.random.Generator, look: Look) -> None:
@@ -153,7 +146,7 @@ def draw_nose(canvas: Canvas, rng: np.random.Generator, look: Look) -> None:
         )
         depth = min(0.1 + 2.5 * max(look.smile, 0) + 0.4 * look.age, 0.8)
         canvas.paint(fold, look.skin * 0.6, depth, blur=0.035)
-    canvas.label(outline, _IDS["nose"])
+    canvas.label(outline, "nose")
 
 
 def draw_mouth(canvas: Canvas, rng: np.random.Generator, look: Look) -> None:
@@ -201,10 +194,10 @@ def draw_mouth(canvas: Canvas, rng: np.random.Generator, look: Look) -> None:
     for side in (-1, 1):
         nook = ellipse(side * half * 0.98, corner, 0.05, 0.04, 16)
         canvas.paint(nook, look.skin * 0.4, rng.uniform(0.2, 0.7), blur=0.03)
-    canvas.label(upper, _IDS["upper_lip"])
-    canvas.label(lower, _IDS["lower_lip"])
+    canvas.label(upper, "upper_lip")
+    canvas.label(lower, "lower_lip")
     if gap > 0:
-        canvas.label(inner, _IDS["inner_mouth"])
+        canvas.label(inner, "inner_mouth")
 
 
 def _draw_inside(

@@ -1,8 +1,8 @@
-"""Head, hair, beard and glasses of a drawn face: what is not labelled, and hides."""
+"""Head, hair, beard and glasses of a drawn face: what is no part, and hides some."""
 
 import numpy as np
 
-from tfds_builders.synthetic_faces.canvas import Canvas, curve, ellipse
+from tfds_builders.synthetic_faces.canvas import Canvas, curve, ellipse, ribbon, sided
 from tfds_builders.synthetic_faces.look import Look
 
 
@@ -20,6 +20,7 @@ def draw_hair_behind(
         for x, tall in ((1.1, 1.0), (0.6, 1.0), (0, 0.7), (-0.6, 1.0), (-1.1, 1.0))
     ]
     canvas.texture(hair, curve(outline), blur=0.04)
+    canvas.label(curve(outline), "hair")
 
 
 def draw_shoulders(
@@ -35,6 +36,7 @@ def draw_shoulders(
         (-0.62, 1.8),
     ]
     canvas.paint(np.array(neck), look.skin * rng.uniform(0.7, 0.95), blur=0.03)
+    canvas.label(np.array(neck), "neck")
     canvas.paint(ellipse(0, 1.65, 0.6, 0.25), look.skin * 0.5, 0.6, blur=0.12)
     right = [(0.5, 1.85), (1.6, 2.3), (2.2, 3.2), (2.4, 9.0)]
     left = [(-x, y) for x, y in right[::-1]]
@@ -44,6 +46,7 @@ def draw_shoulders(
     else:
         shirt = rng.uniform(10, 240) + rng.uniform(-40, 40, 3)
         canvas.paint(shoulders, shirt, blur=0.02)
+    canvas.label(shoulders, "cloth")
 
 
 def head_outline(look: Look) -> np.ndarray:
@@ -66,9 +69,11 @@ def draw_head(
     for side in (-1, 1):
         ear = ellipse(side * 1.1, 0.25, 0.14, 0.3)
         canvas.paint(ear, look.skin * 0.85, blur=0.02)
+        canvas.label(ear, sided("ear", side))
         canvas.paint(ellipse(side * 1.12, 0.22, 0.06, 0.17), look.skin * 0.6, 0.6, 0.04)
     outline = head_outline(look)
     canvas.texture(skin, outline, blur=0.015)
+    canvas.label(outline, "skin")
     within = canvas.stencil(outline, blur=0.01)
     blush = look.skin * np.array([1.05, 0.84, 0.84])
     warmth = rng.uniform(0, 0.6)
@@ -84,7 +89,10 @@ def draw_head(
 
 
 def draw_beard(canvas: Canvas, rng: np.random.Generator, look: Look) -> None:
-    """Stubble, a beard or a moustache, at times; lips and nose are drawn over it."""
+    """Stubble, a beard or a moustache, at times: skin to the labels.
+
+    Lips and nose are drawn over it.
+    """
     if rng.random() > 0.3:
         return
     color = look.hair * 0.7 + look.skin * 0.1
@@ -123,12 +131,17 @@ def draw_glasses(canvas: Canvas, rng: np.random.Generator, look: Look) -> None:
         rim = ellipse(0, 0, 1, 1)
         rim = np.sign(rim) * np.abs(rim) ** square * (rx, ry) + (side * 0.5, 0.05)
         canvas.line(np.concatenate([rim, rim[:1]]), color, width)
+        middle = (side * 0.5, 0.05)
+        whole = (rim - middle) * (1 + width / 2 / np.array([rx, ry])) + middle
+        canvas.label(whole, "glasses", over_parts=False)
         arm = np.array([(side * (0.5 + rx), 0.0), (side * 1.12, 0.02)])
         canvas.line(arm, color, width)
+        canvas.label(ribbon(arm, width), "glasses", over_parts=False)
         glare = ellipse(side * 0.5 + rng.uniform(-0.2, 0.2), -0.04, 0.1, 0.05)
         canvas.paint(glare, (255, 255, 255), rng.uniform(0, 0.4), blur=0.05)
     bridge = curve([(-0.5 + rx, 0.0), (0, -0.05), (0.5 - rx, 0.0)], False)
     canvas.line(bridge, color, width)
+    canvas.label(ribbon(bridge, width), "glasses", over_parts=False)
 
 
 def draw_fringe(
@@ -149,6 +162,7 @@ def draw_fringe(
     ]
     points += [(-x, y) for x, y in right[::-1]]
     canvas.texture(hair, curve(points), blur=0.03)
+    canvas.label(curve(points), "hair", over_parts=False)
     if rng.random() < 0.25:
         side = 1 if rng.random() < 0.5 else -1
         reach = rng.uniform(-0.3, -0.05)
@@ -161,4 +175,4 @@ def draw_fringe(
             ]
         )
         canvas.texture(hair, lock, blur=0.015)
-        canvas.label(lock, 0)
+        canvas.label(lock, "hair")

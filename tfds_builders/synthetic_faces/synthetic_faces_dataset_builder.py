@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
+from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD, ClassSet
 from tfds_builders.features import face_features
 from tfds_builders.synthetic_faces.drawing import MIN_SIDE, draw_face
 
@@ -23,6 +24,8 @@ class SyntheticFacesConfig(tfds.core.BuilderConfig):
         sides: `(smallest, largest)` side of a drawing in pixels, inclusive.
         seed: of all drawings, not negative: drawing `i` of a split depends on it,
             the sides, the split and `i` alone.
+        class_set: of the labels; of another than the eight parts the built data set
+            tells the names, as `builder.info.metadata["class_names"]`.
 
     Raises:
         ValueError: if a count or the seed is too small, or the sides are not two
@@ -34,6 +37,7 @@ class SyntheticFacesConfig(tfds.core.BuilderConfig):
     num_test: int = 40
     sides: tuple[int, int] = (256, 416)
     seed: int = 0
+    class_set: ClassSet = EIGHT_PARTS
 
     def __post_init__(self) -> None:
         least = {"num_train": 1, "num_validation": 0, "num_test": 0, "seed": 0}
@@ -51,7 +55,7 @@ class SyntheticFacesConfig(tfds.core.BuilderConfig):
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """Drawings of faces with masks of brows, eyes, nose and mouth."""
+    """Drawings of faces with masks of brows, eyes, nose and mouth, or whole heads."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}
@@ -65,11 +69,21 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             num_test=4,
             sides=(96, 160),
         ),
+        SyntheticFacesConfig(
+            name="head",
+            description="400 / 40 / 40 drawings, the whole head labelled.",
+            class_set=HEAD,
+        ),
     ]
+    DEFAULT_BUILDER_CONFIG_NAME = "default"
 
     def _info(self) -> tfds.core.DatasetInfo:
+        class_set, metadata = self.builder_config.class_set, None
+        if class_set != EIGHT_PARTS:
+            metadata = tfds.core.MetadataDict(class_names=list(class_set.names))
         return self.dataset_info_from_configs(
             features=face_features("jpeg"),
+            metadata=metadata,
             disable_shuffling=True,
         )
 
@@ -86,11 +100,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(
         self, split_number: int, split: str, count: int
     ) -> Iterator[tuple[int, dict]]:
-        low, high = self.builder_config.sides
+        config = self.builder_config
+        low, high = config.sides
         for index in range(count):
-            rng = np.random.default_rng((self.builder_config.seed, split_number, index))
+            rng = np.random.default_rng((config.seed, split_number, index))
             height, width = (int(side) for side in rng.integers(low, high + 1, 2))
-            image, mask = draw_face(rng, (height, width))
+            image, mask = draw_face(rng, (height, width), config.class_set)
             yield (
                 index,
                 {

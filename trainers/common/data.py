@@ -46,7 +46,7 @@ def load_builder(
             path.
         data_dir: the TFDS data folder; None is TFDS's default.
         manual_dir: folder with the download, for data sets that need one.
-        class_set: of the model; the labels of a folder are brought to its ids.
+        class_set: of the model; a folder must name its classes.
 
     Raises:
         ValueError: if the name is unknown, the data set is not built and its
@@ -120,12 +120,6 @@ def short_name(name: str) -> str:
     return name.replace("/", "_") if folder is None else folder.resolve().name
 
 
-def label_names(source: "tfds.core.DatasetBuilder | LabelledFolder") -> tuple[str, ...]:
-    """Returns the name of each id in the labels of a data set."""
-    metadata = source.info.metadata or {}
-    return tuple(metadata.get("class_names", EIGHT_PARTS.names))
-
-
 def find_label_map(
     source: "tfds.core.DatasetBuilder | LabelledFolder", class_set: ClassSet
 ) -> LabelMap:
@@ -137,12 +131,15 @@ def find_label_map(
     Raises:
         ValueError: if a name means no class of this project or of the model.
     """
-    if isinstance(source, LabelledFolder):  # It translates them when it reads them.
-        ids = range(class_set.num_classes)
-        return LabelMap.of(ids, class_set, source.drawn)
-    names, renamed = label_names(source), getattr(source, "CLASS_MAP", {})
+    if isinstance(source, LabelledFolder):
+        return source.label_map
+    metadata = source.info.metadata or {}
+    names = metadata.get("class_names", EIGHT_PARTS.names)
+    renamed = getattr(source, "CLASS_MAP", {})
     try:
-        return LabelMap.of(class_ids(names, renamed, class_set), class_set)
+        table = class_ids(names, renamed, class_set)
+        names = [renamed.get(name, name) for name in names]
+        return LabelMap.of(table, class_set, names=names)
     except ValueError as error:
         raise ValueError(
             f"Argument `dataset` {error} in dataset={source.info.full_name}, whose "
@@ -160,6 +157,12 @@ def find_training_map(
             drawn: its net would learn that it is never there.
     """
     found = find_label_map(source, class_set)
+    if found.merged:
+        raise ValueError(
+            "Argument `dataset` must tell the model's classes apart: labels of which "
+            "one means several can only score, by trainers.evaluate. Received: "
+            f"dataset={source.info.full_name} of {found.class_set.names}"
+        )
     missing = undrawn_parts(
         {*range(1, class_set.num_classes)} - {*found.undrawn}, class_set
     )
@@ -178,8 +181,10 @@ def load_photos(
     data_dir: str | None = None,
     manual_dir: str | None = None,
     limit: int | None = None,
-) -> tf.data.Dataset:
+) -> tuple[tf.data.Dataset, LabelMap]:
     """Returns the first photos of a split; decoded, their labels have the model's ids.
+
+    And what these labels leave open: `LabelMap.undrawn` has no score.
 
     Args:
         name: see `load_builder`, as `data_dir` and `manual_dir`.
@@ -195,7 +200,7 @@ def load_photos(
     builder = load_builder(name, data_dir, manual_dir, class_set)
     label_map = find_training_map(builder, class_set)
     dataset = label_map.attach(load_split(builder, split))
-    return dataset if limit is None else dataset.take(limit)
+    return (dataset if limit is None else dataset.take(limit)), label_map
 
 
 def decoded_photos(dataset: tf.data.Dataset) -> Iterator[dict[str, tf.Tensor]]:

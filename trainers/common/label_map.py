@@ -1,7 +1,7 @@
 """What the labels of a data set mean to a model, and what they leave open."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -55,24 +55,108 @@ class LabelMap:
     """How the labels of a data set read in the classes of a model.
 
     Attributes:
-        table: the model's id of each id in the labels.
-        undrawn: the model's classes that no label of the set shows. They are hidden
-            in its background: what is labelled so may be any of them.
-        class_set: of the model.
+        table: the id in `class_set` of each id in the labels.
+        undrawn: the classes that no label of the set shows. They are hidden in its
+            background: what is labelled so may be any of them.
+        class_set: of the model; or of the labels, where one means several classes of
+            the model.
+        names: what each id in the labels is called in this project, as far as known.
+        merged: the id in `class_set` of each of the model's classes, where one label
+            means several of them; empty: they are the same.
     """
 
     table: tuple[int, ...]
     undrawn: tuple[int, ...]
     class_set: ClassSet
+    names: tuple[str, ...] = ()
+    merged: tuple[int, ...] = ()
 
     @classmethod
     def of(
-        cls, table: Iterable[int], class_set: ClassSet, drawn: Iterable[int] = ()
+        cls,
+        table: Iterable[int],
+        class_set: ClassSet,
+        drawn: Iterable[int] = (),
+        names: Iterable[str] = (),
     ) -> "LabelMap":
         """Makes the map of a table; `drawn` are ids of the model, default: its own."""
         table = tuple(int(k) for k in table)
         missing = set(range(1, class_set.num_classes)) - set(drawn or table)
-        return cls(table, tuple(sorted(missing)), class_set)
+        return cls(table, tuple(sorted(missing)), class_set, tuple(names))
+
+    @classmethod
+    def of_unions(
+        cls,
+        names: Sequence[str],
+        meanings: Mapping[str, str | Sequence[str]],
+        class_set: ClassSet,
+    ) -> "LabelMap":
+        """Makes the map of labels of which one may mean several of a model's classes.
+
+        Such labels can score a model: what it tells is brought to their ids. It
+        cannot learn from them.
+
+        Args:
+            names: of the labels' ids, background first.
+            meanings: name -> the names of the model's classes that it stands for;
+                without one it means itself. Classes that no label means are
+                background.
+            class_set: of the model.
+
+        Raises:
+            ValueError: if a name means no class of the model, or a class is meant
+                twice.
+        """
+        meant = {name: meanings.get(name, name) for name in names}
+        meant = {k: [m] if isinstance(m, str) else [*m] for k, m in meant.items()}
+        unknown = {m for ms in meant.values() for m in ms} - {*class_set.names}
+        if unknown:
+            raise ValueError(
+                f"must mean classes of the model, {class_set.names}. "
+                f"Received: {sorted(unknown)}"
+            )
+        merged = [0] * class_set.num_classes
+        for label_id, name in enumerate(names):
+            for class_id in map(class_set.id_of, meant[name]):
+                if class_id and merged[class_id]:
+                    raise ValueError(
+                        "must mean each class of the model once. Received: "
+                        f"{class_set.names[class_id]} of {names[merged[class_id]]} "
+                        f"and {name}"
+                    )
+                merged[class_id] = label_id if class_id else 0
+        table = [k if {*meant[n]} - {BACKGROUND} else 0 for k, n in enumerate(names)]
+        colors = [class_set.id_of([*meant[n], BACKGROUND][0]) for n in names]
+        scored = ClassSet(names, [class_set.palette[k] for k in colors], ())
+        missing = set(range(1, len(names))) - {*table}
+        known = [m[0] if len(m) == 1 else "" for m in meant.values()]
+        return cls(tuple(table), tuple(missing), scored, tuple(known), tuple(merged))
+
+    def told(self, mask: np.ndarray) -> np.ndarray:
+        """Calls the classes of a model's mask as the labels do, uint8.
+
+        What they do not draw is background.
+        """
+        meanings = np.array(self.merged or range(self.class_set.num_classes), "uint8")
+        meanings[np.isin(meanings, self.undrawn)] = 0
+        return meanings[mask]
+
+    def shown(self, label: np.ndarray, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Finds classes of this project in a label, also those the model lacks.
+
+        Args:
+            label: integer, any shape, ids as they are in the data set.
+            names: of the classes.
+
+        Returns:
+            name -> bool, same shape, where it is; those that are not drawn are left
+            out.
+        """
+        return {
+            name: np.isin(label, [k for k, n in enumerate(self.names) if n == name])
+            for name in names
+            if name in self.names
+        }
 
     @property
     def background(self) -> np.ndarray:

@@ -10,14 +10,13 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-import numpy as np
 import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.photos import read_photo
-from trainers.common.labels import read_class_table, read_label
+from trainers.common.labels import read_label, read_label_map
 from trainers.common.photos import is_photo
 
 SPLITS = ("train", "validation", "test")
@@ -113,8 +112,8 @@ def _find_splits(folder: pathlib.Path) -> dict[str, list[Pair]]:
     return splits
 
 
-def _encoded_label(pair: Pair, table: np.ndarray) -> bytes:
-    """Checks a photo and its label; returns the label as a PNG of the model's ids.
+def _encoded_label(pair: Pair, count: int) -> bytes:
+    """Checks a photo and its label of `count` ids; returns the label as a PNG.
 
     Raises:
         ValueError: naming the file, if one of them is bad.
@@ -124,7 +123,7 @@ def _encoded_label(pair: Pair, table: np.ndarray) -> bytes:
     try:
         with Image.open(path) as photo:
             reading = label
-            mask = read_label(label, photo, table)
+            mask = read_label(label, photo, count)
             reading = path
             if photo.format in ("JPEG", "MPO"):
                 # Decoded at an eighth of its size: fast, and reads all of it.
@@ -148,11 +147,9 @@ class FolderInfo:
 
     Attributes:
         full_name: name of the folder, and a digest that other files change.
-        metadata: `class_names`, of the ids in the examples.
     """
 
     full_name: str
-    metadata: dict[str, tuple[str, ...]]
 
 
 class LabelledFolder:
@@ -163,12 +160,12 @@ class LabelledFolder:
     `all` is every photo, in the order of the labels' paths.
 
     Args:
-        folder: see `labelled_photos` and `labels.read_class_table`.
+        folder: see `labelled_photos` and `labels.read_label_map`.
         class_set: of the model.
 
     Attributes:
         folder: the folder.
-        drawn: the model's ids that labels of this folder may have.
+        label_map: how its labels read in the model's classes.
         info: see `FolderInfo`.
         splits: split -> number of its photos.
 
@@ -183,14 +180,13 @@ class LabelledFolder:
         class_set: ClassSet = EIGHT_PARTS,
     ):
         self.folder = pathlib.Path(folder)
-        self._table = read_class_table(self.folder, class_set)
-        self.drawn = frozenset(self._table.tolist())
+        self.label_map = read_label_map(self.folder, class_set)
         self._pairs = _find_splits(self.folder)
         everything = itertools.chain.from_iterable(self._pairs.values())
         self._pairs[ALL] = sorted(everything, key=_label_path)
         self.splits = {split: len(pairs) for split, pairs in self._pairs.items()}
         full_name = f"{self.folder.resolve().name}/{self._digest()}"
-        self.info = FolderInfo(full_name, {"class_names": class_set.names})
+        self.info = FolderInfo(full_name)
 
     def _digest(self) -> str:
         """Stands for a version: other names, sizes or classes change it."""
@@ -199,7 +195,7 @@ class LabelledFolder:
             for path in itertools.chain.from_iterable(self._pairs[ALL])
         ]
         content = "\n".join(files).encode(errors="surrogateescape")
-        return hashlib.sha256(content + self._table.tobytes()).hexdigest()[:8]
+        return hashlib.sha256(content + bytes(self.label_map.table)).hexdigest()[:8]
 
     def load(self, split: str) -> tf.data.Dataset:
         """Returns the examples of a split; reads every label and photo once.
@@ -212,8 +208,8 @@ class LabelledFolder:
 
         Returns:
             `image_file`, the path of the photo, `segmentation_mask`, an encoded PNG
-            of the model's ids, and `name`, all strings; their number known. See
-            `preprocess.decode_example`.
+            of the folder's ids, and `name`, all strings; their number known. See
+            `LabelMap.attach` and `preprocess.decode_example`.
 
         Raises:
             ValueError: if there is no such split, it is empty, or files are bad.
@@ -221,7 +217,8 @@ class LabelledFolder:
         pairs = self._slice(split)
         errors, labels = [], []
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            tasks = [pool.submit(_encoded_label, pair, self._table) for pair in pairs]
+            count = len(self.label_map.table)
+            tasks = [pool.submit(_encoded_label, pair, count) for pair in pairs]
             for task in tqdm(tasks, unit=" labels", leave=False):
                 try:
                     labels.append(task.result())

@@ -8,24 +8,21 @@ from PIL import ExifTags, Image
 
 from stn_icnn_tf.class_sets import ClassSet
 from stn_icnn_tf.photos import orientation, turned_upright
-from trainers.common.label_map import class_ids, undrawn_parts
+from trainers.common.label_map import LabelMap, class_ids, undrawn_parts
 
 CLASSES_FILE = "classes.json"
 
 
-def read_class_table(folder: pathlib.Path, class_set: ClassSet) -> np.ndarray:
+def read_label_map(folder: pathlib.Path, class_set: ClassSet) -> LabelMap:
     """Reads which of the model's classes each id in the labels of a folder is.
 
     `classes.json` is a list, the name of each id from 0 on, or an object with that
     list as `names`, and, if it has names of its own, with `map`: name -> the
-    model's name.
+    model's name; or names, a list, of several classes that are one in the labels.
 
     Args:
         folder: holds `classes.json`, or not: then the ids are the model's.
         class_set: of the model.
-
-    Returns:
-        uint8 `(ids,)`: the model's id of each id.
 
     Raises:
         ValueError: if the file cannot be read, a name is neither the model's nor
@@ -33,7 +30,8 @@ def read_class_table(folder: pathlib.Path, class_set: ClassSet) -> np.ndarray:
     """
     path = folder / CLASSES_FILE
     if not path.is_file():
-        return np.arange(class_set.num_classes, dtype="uint8")
+        ids = range(class_set.num_classes)
+        return LabelMap.of(ids, class_set, names=class_set.names)
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
@@ -41,11 +39,16 @@ def read_class_table(folder: pathlib.Path, class_set: ClassSet) -> np.ndarray:
     names, renamed = content, {}
     if isinstance(content, dict):
         names, renamed = content.get("names"), content.get("map", {})
-    if not (_are_names(names) and isinstance(renamed, dict)):
+    if not (_are_names(names) and _are_meanings(renamed)):
         raise ValueError(
             f'{path} must be a list of names, or {{"names": [...], "map": {{...}}}}: '
             f"a name for each id from 0 on, no two alike. Received: {content}"
         )
+    if any(isinstance(meant, list) for meant in renamed.values()):
+        try:
+            return LabelMap.of_unions(names, renamed, class_set)
+        except ValueError as error:
+            raise ValueError(f"{path} {error}") from error
     try:
         table = class_ids(names, renamed, class_set)
     except ValueError as error:
@@ -57,7 +60,8 @@ def read_class_table(folder: pathlib.Path, class_set: ClassSet) -> np.ndarray:
             "no photo shows too: what is not labelled is learned as background. "
             f"Missing: {missing}"
         )
-    return table
+    names = [renamed.get(name, name) for name in names]
+    return LabelMap.of(table, class_set, names=names)
 
 
 def _are_names(names: object) -> bool:
@@ -68,7 +72,14 @@ def _are_names(names: object) -> bool:
     )
 
 
-def read_label(path: pathlib.Path, photo: Image.Image, table: np.ndarray) -> np.ndarray:
+def _are_meanings(renamed: object) -> bool:
+    return isinstance(renamed, dict) and all(
+        isinstance(meant, str) or (isinstance(meant, list) and _are_names(meant))
+        for meant in renamed.values()
+    )
+
+
+def read_label(path: pathlib.Path, photo: Image.Image, count: int) -> np.ndarray:
     """Reads a label as it lies on its upright photo.
 
     A label is drawn on the photo as a viewer shows it, upright, or on the stored
@@ -78,10 +89,10 @@ def read_label(path: pathlib.Path, photo: Image.Image, table: np.ndarray) -> np.
     Args:
         path: a grey or palette PNG; its pixels are ids.
         photo: its photo as it was opened, not turned.
-        table: uint8 `(ids,)`, see `read_class_table`.
+        count: how many ids there are, from 0 on.
 
     Returns:
-        uint8 `(height, width)`, the model's ids.
+        uint8 `(height, width)`, the label's ids.
 
     Raises:
         ValueError: naming the file, if it is not such a label.
@@ -110,10 +121,10 @@ def read_label(path: pathlib.Path, photo: Image.Image, table: np.ndarray) -> np.
             f"{upright[0]} and height {upright[1]}. Received: mode {picture.mode}, "
             f"width {size[0]}, height {size[1]}"
         )
-    if mask.max() >= len(table):
-        unknown = np.unique(mask[mask >= len(table)])
+    if mask.max() >= count:
+        unknown = np.unique(mask[mask >= count])
         raise ValueError(
-            f"{path}: its pixels must be class ids, 0 to {len(table) - 1}. Received: "
+            f"{path}: its pixels must be class ids, 0 to {count - 1}. Received: "
             f"{unknown[:10].tolist()}"
         )
-    return table[mask.astype("uint8")]
+    return mask.astype("uint8")

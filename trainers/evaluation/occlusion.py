@@ -102,24 +102,25 @@ def cover_parts(
         if fill == "noise":
             filling = rng.integers(0, 256, shape, "uint8")
         else:
-            filling = _color_around(image, mask, box, margin)
+            parts_mask = np.isin(mask, class_set.part_classes)
+            filling = _color_around(image, parts_mask, box, margin)
         covered[top:bottom, left:right] = filling
         boxes.append(box)
     return covered, boxes
 
 
 def _color_around(
-    image: np.ndarray, mask: np.ndarray, box: Box, margin: int
+    image: np.ndarray, in_parts: np.ndarray, box: Box, margin: int
 ) -> np.ndarray:
     """Means the pixels of the frame of `margin` pixels around a box.
 
-    Pixels of a class are left out: a brow must not be covered with an eye's colour.
+    Pixels of a part are left out: a brow must not be covered with an eye's colour.
     """
-    left, top, right, bottom = grow(box, margin, mask.shape)
-    around = np.zeros(mask.shape, bool)
+    left, top, right, bottom = grow(box, margin, in_parts.shape)
+    around = np.zeros(in_parts.shape, bool)
     around[top:bottom, left:right] = True
     around[box[1] : box[3], box[0] : box[2]] = False
-    around &= mask == 0
+    around &= ~in_parts
     # A box that fills the photo has nothing around it.
     pixels = image[around] if around.any() else image.reshape(-1, 3)
     return np.round(pixels.mean(axis=0)).astype("uint8")

@@ -1,7 +1,7 @@
-"""Groups photos by what their labels tell: size of the face, mouth, head roll."""
+"""Groups photos by what their labels tell: face, mouth, roll, glasses, hat, hair."""
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -15,21 +15,28 @@ SMALL_FACE, LARGE_FACE = 150, 250
 OPEN_MOUTH = 0.15
 ROLLED = 10.0
 
-GLASSES = "eye_g"
+# Hair is long from this share of it below the mouth.
+LONG_HAIR = 0.1
+
+# Classes that make a group, also where the model does not have them.
+WORN = ("glasses", "hat")
+HAIR = "hair"
+SHOWN = (*WORN, HAIR)
 MOUTH = ("inner_mouth", "upper_lip", "lower_lip")
 EYES = ("left_eye", "right_eye")
 
 
 def photo_subgroups(
     mask: np.ndarray,
-    glasses: np.ndarray | None = None,
+    shown: Mapping[str, np.ndarray] | None = None,
     class_set: ClassSet = EIGHT_PARTS,
 ) -> Iterator[str]:
     """Yields the names of the groups that a photo belongs to.
 
     Args:
         mask: uint8 `(height, width)`, class ids.
-        glasses: bool of the same shape, where there are glasses; None: not known.
+        shown: name of `SHOWN` -> bool of the same shape, where it is; without those
+            that the labels do not draw.
         class_set: of the ids. A group that its classes cannot tell is left out.
     """
     cropped = [k for part in class_set.parts for k in part.classes]
@@ -55,8 +62,23 @@ def photo_subgroups(
             if abs(roll) >= ROLLED
             else f"head rolled less than {ROLLED:.0f} degrees"
         )
-    if glasses is not None:
-        yield "glasses" if glasses.any() else "no glasses"
+    shown = shown or {}
+    for name in WORN:
+        if name in shown:
+            yield name if shown[name].any() else f"no {name}"
+    if HAIR in shown and len(ys):
+        yield "long hair" if has_long_hair(shown[HAIR], ys) else "no long hair"
+
+
+def has_long_hair(hair: np.ndarray, rows: np.ndarray) -> bool:
+    """Tells whether hair hangs lower than the face's parts.
+
+    Args:
+        hair: bool `(height, width)`.
+        rows: integer, those of the pixels of the parts.
+    """
+    below = hair[rows.max() + 1 :].sum()
+    return bool(below > LONG_HAIR * hair.sum())
 
 
 def head_roll(mask: np.ndarray, class_set: ClassSet = EIGHT_PARTS) -> float | None:
@@ -91,16 +113,19 @@ class SubgroupScores:
         self.matrices: dict[str, np.ndarray] = {}
 
     def update(
-        self, matrix: np.ndarray, mask: np.ndarray, glasses: np.ndarray | None = None
+        self,
+        matrix: np.ndarray,
+        mask: np.ndarray,
+        shown: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         """Adds one photo.
 
         Args:
             matrix: integer `(classes, classes)`, its confusion matrix.
             mask: see `photo_subgroups`.
-            glasses: see `photo_subgroups`.
+            shown: see `photo_subgroups`.
         """
-        for name in photo_subgroups(mask, glasses, self.class_set):
+        for name in photo_subgroups(mask, shown, self.class_set):
             self.photos[name] = self.photos.get(name, 0) + 1
             self.matrices[name] = self.matrices.get(name, 0) + matrix
 

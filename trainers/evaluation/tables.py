@@ -37,13 +37,20 @@ def format_table(
     for name, values in results.items():
         cells = (f"{values[c]:>{max(len(c), 6)}.3f}" for c in columns)
         lines.append(" ".join([f"{name:<{width}}", *cells]))
-    lines += ["", f"{'class':<12} {'precision':>9} {'recall':>9} {'F1':>9}"]
+    others = [name for name in results if name != "stn_icnn"]
+    heads = ("precision", "recall", "F1", *(f"F1 of {name}" for name in others))
+    lines += ["", " ".join([f"{'class':<12}", *(f"{head:>9}" for head in heads)])]
     values = results["stn_icnn"]
     for name in class_set.names:
         if f"{name}_f1" not in values:
             continue
-        cells = (f"{values[f'{name}_{k}']:9.3f}" for k in ("precision", "recall", "f1"))
-        lines.append(" ".join([f"{name:<12}", *cells]))
+        cells = [values[f"{name}_{kind}"] for kind in ("precision", "recall", "f1")]
+        cells += [results[other][f"{name}_f1"] for other in others]
+        texts = (
+            f"{cell:>{max(len(head), 9)}.3f}"
+            for head, cell in zip(heads, cells, strict=True)
+        )
+        lines.append(" ".join([f"{name:<12}", *texts]))
     return "\n".join(lines)
 
 
