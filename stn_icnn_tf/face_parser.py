@@ -59,7 +59,7 @@ class FaceParser:
 
     Example:
 
-    >>> parser = FaceParser("helen")
+    >>> parser = FaceParser("head")
     >>> face = parser("me.jpg")
     >>> face.mask.shape
     (512, 512)
@@ -72,7 +72,7 @@ class FaceParser:
 
     def __init__(
         self,
-        model: str | os.PathLike | StnIcnn = "helen",
+        model: str | os.PathLike | StnIcnn = "head",
         find_faces: bool = True,
         detect_faces: bool | Detector = False,
         precision: str = "float32",

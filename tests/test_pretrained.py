@@ -63,7 +63,7 @@ def test_shipped_model_is_small_has_its_card_and_parses(name):
     data = pytest.importorskip("skimage.data", reason="extra `demo`")
     photo = data.astronaut()[:220, 110:330]
     mask = np.asarray(load_model(name)(photo[None])["mask"][0])
-    assert set(np.unique(mask)) == set(range(9))
+    assert set(np.unique(mask)) >= set(range(9))
     # Where the face has its parts: left eye, right eye, nose, upper lip.
     middles = {c: np.argwhere(mask == c).mean(axis=0) for c in (3, 4, 5, 6)}
     places = {3: (101, 94), 4: (103, 135), 5: (120, 114), 6: (134, 113)}

@@ -18,7 +18,7 @@ from trainers.common.paths import define_path
 
 FLAGS = flags.FLAGS
 
-SHIPPED = "helen"
+SHIPPED = "head"
 
 
 def define_flags() -> None:

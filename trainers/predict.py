@@ -41,7 +41,7 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    define_path("model", "helen", "Shipped model, run folder, or .keras file.")
+    define_path("model", "head", "Shipped model, run folder, or .keras file.")
     define_paths("input", [], "A photo, or a folder of photos; may be repeated.")
     define_path("output", "masks", "Folder for the masks and overlays.")
     flags.DEFINE_bool(
