@@ -104,7 +104,7 @@ def test_what_the_labels_do_not_draw_is_no_error(monkeypatch):
         def __call__(self, photo):
             """Hair all around the parts."""
             mask = np.where(photo[..., 0] > 0, photo[..., 0] // 20, 12).astype("uint8")
-            theta = np.zeros((6, 2, 3), "float32")
+            theta = np.float32([[[1, 0, 0], [0, 1, 0]]] * 6)
             return ParsedFace(photo, mask, theta=theta, class_set=HEAD)
 
     def shows_its_label(example):

@@ -107,7 +107,9 @@ def test_flags_of_another_export_format_are_refused(arguments, message, monkeypa
     [
         (["--table=a.json", "--json=s.json"], "--json: not with --table"),
         (["--table=a.json", "--form=float32"], "--form: not with --table"),
+        (["--table=a.json", "--find_faces"], "--find_faces: not with --table"),
         (["--model=m", "--output=o"], "--output: only with --table"),
+        (["--model=m", "--find_faces", "--cropper=centroid"], "only with --cropper"),
     ],
 )
 def test_flags_of_scores_and_of_tables_do_not_mix(arguments, message, monkeypatch):

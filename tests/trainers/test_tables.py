@@ -160,6 +160,8 @@ def test_what_a_set_does_not_draw_is_not_in_the_table():
     result = scores(np.eye(19, dtype=int), HEAD)
     text = format_table({"stn_icnn": result, "coarse": result}, HEAD)
     assert "ears" in text and "\nskin " in text and "parts_mean_f1" in text
+    skin = next(line for line in text.splitlines() if line.startswith("skin "))
+    assert skin.split()[1:] == ["1.000"] * 4  # Precision, recall, F1; F1 of coarse.
     result = scores(np.eye(19, dtype=int), HEAD, HEAD.base_classes[1:])
     text = format_table({"stn_icnn": result, "coarse": result}, HEAD)
     assert "ears" not in text and "skin" not in text and "\nlower_lip " in text
