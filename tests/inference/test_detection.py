@@ -1,5 +1,4 @@
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.inference import detection
 from stn_icnn_tf.layers.localization import MEAN_CROP
-from tests.helpers import small_model
+from tests.helpers import parsed_flags, small_model
 from trainers import predict
 
 MEAN = np.asarray(MEAN_CROP)
@@ -75,18 +74,17 @@ def test_overlaps_are_suppressed_as_mtcnn_does_in_less_memory(method, monkeypatc
 def test_missing_detector_is_a_usage_error(tmp_path, monkeypatch):
     Image.fromarray(np.zeros((20, 30, 3), "uint8")).save(tmp_path / "wall.png")
     small_model().save(tmp_path / "model.keras")
-    given = types.SimpleNamespace(
-        input=[str(tmp_path / "wall.png")],
-        model=str(tmp_path),
-        output=str(tmp_path),
-        find_faces=True,
-        detect_faces=True,
-        precision="float32",
-        overwrite=False,
-    )
-    monkeypatch.setattr(predict, "FLAGS", given)
     monkeypatch.setitem(sys.modules, "mtcnn", None)
-    with pytest.raises(app.UsageError, match="extra `detect`"):
+    given = (
+        f"--input={tmp_path / 'wall.png'}",
+        f"--model={tmp_path}",
+        f"--output={tmp_path}",
+        "--detect_faces",
+    )
+    with (
+        parsed_flags(predict, *given),
+        pytest.raises(app.UsageError, match="extra `detect`"),
+    ):
         predict.main(["predict"])
 
 

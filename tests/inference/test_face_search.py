@@ -51,7 +51,7 @@ class Seer:
     """Sees where the parts are, since each has a colour of its own: a stand-in."""
 
     mean_crop = MEAN_CROP
-    coarse_size = 64
+    coarse_size = coarse_image_size = 64
     class_set = EIGHT_PARTS
     search_thresholds = SearchThresholds()
 
