@@ -51,8 +51,9 @@ head: venv  ## The same of whole heads; HELEN is mixed in.
 		--schedule=head_cpu --init_from=celebamask_hq --run_dir=runs/head
 	$(BIN)/python -m trainers.evaluate --model=runs/head \
 		--dataset=celeb_a_mask_hq/all --manual_dir='$(DOWNLOADS)' --subgroups
+	# It is for photos taken anywhere: HELEN's say from where on a face is searched.
 	$(BIN)/python -m trainers.release --model=runs/head \
-		--dataset=celeb_a_mask_hq/all --manual_dir='$(DOWNLOADS)' \
+		--dataset=helen --manual_dir='$(DOWNLOADS)' \
 		--output=stn_icnn_tf/weights/head.keras
 
 runs/helen_%/model.keras: | venv
