@@ -37,10 +37,15 @@ def merge_undrawn(logits: Tensor, background: Tensor) -> Tensor:
         float32, of the shape of `logits`; very low for classes that were merged.
     """
     logits = ops.cast(logits, "float32")
-    hidden = ops.reshape(background, (-1, 1, 1, logits.shape[-1])) > 0
-    merged = ops.logsumexp(ops.where(hidden, logits, _LOW), axis=-1, keepdims=True)
-    first = ops.arange(logits.shape[-1]) == 0
-    return ops.where(first, merged, ops.where(hidden, _LOW, logits))
+
+    def merge() -> Tensor:
+        hidden = ops.reshape(background, (-1, 1, 1, logits.shape[-1])) > 0
+        merged = ops.logsumexp(ops.where(hidden, logits, _LOW), axis=-1, keepdims=True)
+        first = ops.arange(logits.shape[-1]) == 0
+        return ops.where(first, merged, ops.where(hidden, _LOW, logits))
+
+    # Most data sets draw every class, and merging takes as long as the loss.
+    return ops.cond(ops.any(background[:, 1:] > 0), merge, lambda: logits)
 
 
 def cross_entropy(target: Tensor, logits: Tensor) -> Tensor:
