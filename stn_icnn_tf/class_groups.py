@@ -2,22 +2,12 @@
 
 from collections.abc import Iterable
 
-from stn_icnn_tf.class_sets import ClassSet
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 
 # Of every class set: what is not background.
 ALL = "all"
 
-_FACE = (
-    "skin",
-    "left_brow",
-    "right_brow",
-    "left_eye",
-    "right_eye",
-    "nose",
-    "upper_lip",
-    "inner_mouth",
-    "lower_lip",
-)
+_FACE = ("skin", *EIGHT_PARTS.names[1:])
 
 # Name -> classes; of the class sets that have all of these.
 GROUPS = {

@@ -123,14 +123,13 @@ class ClassSet:
     @property
     def base_classes(self) -> tuple[int, ...]:
         """The classes of the base layer: background, and all that are no part's."""
-        cropped = {class_id for part in self.parts for class_id in part.classes}
+        cropped = self.part_classes
         return tuple(k for k in range(self.num_classes) if k not in cropped)
 
     @property
     def part_classes(self) -> tuple[int, ...]:
         """The classes of the parts, in increasing order."""
-        base = self.base_classes
-        return tuple(k for k in range(self.num_classes) if k not in base)
+        return tuple(sorted(k for part in self.parts for k in part.classes))
 
     @property
     def mirrored_classes(self) -> tuple[int, ...]:

@@ -13,8 +13,8 @@ from stn_icnn_tf.inference.face_search import FaceSearch, framed_spec
 from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.inference.large_photos import (
     LargePhotos,
-    enlarged_square,
     is_large,
+    scaled_square,
     shrunk,
 )
 from stn_icnn_tf.inference.squares import two_pixels_at_least
@@ -168,10 +168,7 @@ class FaceParser:
     def _face_in_square(self, photo: np.ndarray, name: str, found: dict) -> ParsedFace:
         def probabilities(size: tuple[int, int]) -> np.ndarray:
             # Of the same square in the photo at that size.
-            x, y, side, roll = np.asarray(found["square"])
-            shrink = size[0] / len(photo)
-            middle = [(x + 0.5) * shrink - 0.5, (y + 0.5) * shrink - 0.5]
-            square = np.float32([*middle, side * shrink, roll])
+            square = scaled_square(found["square"], size[0] / len(photo))
             small = resize_photo(photo, size)
             return self._call(self._square_probabilities, small, square)
 
@@ -212,7 +209,7 @@ class FaceParser:
         if not is_large(photo):
             return self._detector(photo)
         copy, factor = shrunk(photo)
-        return [enlarged_square(square, factor) for square in self._detector(copy)]
+        return [scaled_square(square, factor) for square in self._detector(copy)]
 
     def _parse_detected(self, photo: np.ndarray, square: np.ndarray) -> dict:
         square, found = np.float32(square), None

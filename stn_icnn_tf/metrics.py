@@ -57,7 +57,7 @@ def _score_tensors(
     """Computes what `scores` returns, as scalars, by `keras.ops` alone."""
     matrix, count = ops.cast(matrix, "int64"), class_set.num_classes
     drawn = [k for k in range(1, count) if k not in undrawn]
-    cropped = {class_id for part in class_set.parts for class_id in part.classes}
+    cropped = class_set.part_classes
     parts = tuple(k for k in drawn if k in cropped) if cropped else tuple(drawn)
     columns = [(name, ids) for name, ids in class_set.columns if {*ids} <= {*drawn}]
     merged = (*columns, ("overall", parts), ("overall_strict", parts))

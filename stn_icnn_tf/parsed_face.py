@@ -314,8 +314,7 @@ class ParsedFace:
         return max(round(reach * shrink * sum(heights) / max(len(heights), 1)), 1)
 
     def _height(self) -> int:
-        parts = {class_id for part in self.class_set.parts for class_id in part.classes}
-        box = self._box(tuple(parts)) or box_around(self.mask > 0)
+        box = self._box(self.class_set.part_classes) or box_around(self.mask > 0)
         return box[3] - box[1] if box else 0
 
     def _soft_mask(self, names: Sequence[str], radius: int) -> np.ndarray:

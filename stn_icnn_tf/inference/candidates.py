@@ -49,8 +49,7 @@ def coarse_confidence(
     probabilities = tf.nn.softmax(tf.cast(coarse_scores, tf.float32))
     labels = tf.argmax(probabilities, axis=-1)
     shown = tf.one_hot(labels, class_set.num_classes)
-    in_parts = [class_id for part in class_set.parts for class_id in part.classes]
-    is_part = tf.reduce_sum(tf.gather(shown, in_parts, axis=-1), axis=-1)
+    is_part = tf.reduce_sum(tf.gather(shown, class_set.part_classes, axis=-1), axis=-1)
     sure = tf.reduce_sum(tf.reduce_max(probabilities, axis=-1) * is_part, axis=(1, 2))
     sure /= tf.maximum(tf.reduce_sum(is_part, axis=(1, 2)), 1.0)
     classes = tf.reduce_max(shown, axis=(1, 2))

@@ -37,8 +37,8 @@ def shrunk(photo: np.ndarray) -> tuple[np.ndarray, int]:
     return np.asarray(Image.fromarray(photo).reduce(factor)), factor
 
 
-def enlarged_square(square: Any, factor: int) -> np.ndarray:
-    """Takes a square of the copy to the photo."""
+def scaled_square(square: Any, factor: float) -> np.ndarray:
+    """Takes a square to the same photo at `factor` times the size."""
     x, y, side, roll = np.asarray(square, "float32")
     middle = [(x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5]
     return np.float32([*middle, side * factor, roll])
@@ -76,7 +76,7 @@ class LargePhotos:
         if self._find is not None and not framed["fits"]:
             found = self._find(tf.constant(copy), framed)
             is_cut = bool(np.any(found["square"] != framed["square"]))
-        square = enlarged_square(found["square"], factor)
+        square = scaled_square(found["square"], factor)
         if is_cut:
             from_photo = self.parse_square(photo, square)
             if from_photo is not None:

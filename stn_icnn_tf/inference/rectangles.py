@@ -84,11 +84,7 @@ def paste_back_by_face(
     """
     height, width = size
     photo_size = tf.cast(tf.stack([width, height]), tf.float32)
-    windows = _pixel_windows(theta, photo_size, probabilities[0].shape[1])
-    faces = (tuple(probabilities), windows, invert_theta(theta))
-    if base is not None:
-        to_coarse = _repeated(invert_theta(frame)[:, 0], tf.shape(base)[0])
-        faces += (base, to_coarse)
+    faces = _face_by_face(probabilities, theta, photo_size, base, frame)
 
     def paste_face(face: tuple) -> tf.Tensor:
         probabilities, windows, inverse, *base_layer = face
@@ -149,11 +145,7 @@ def paste_probabilities(
     """
     height, width = size
     photo_size = tf.cast(tf.stack([width, height]), tf.float32)
-    windows = _pixel_windows(theta, photo_size, probabilities[0].shape[1])
-    faces = (tuple(probabilities), windows, invert_theta(theta))
-    if base is not None:
-        to_coarse = _repeated(invert_theta(frame)[:, 0], tf.shape(base)[0])
-        faces += (base, to_coarse)
+    faces = _face_by_face(probabilities, theta, photo_size, base, frame)
 
     def paste_face(face: tuple) -> tf.Tensor:
         probabilities, windows, inverse, *base_layer = face
@@ -186,9 +178,27 @@ def paste_probabilities(
     )
 
 
-def _repeated(frames: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """Gives each photo its frame, where all have one."""
-    return tf.repeat(frames, count // tf.shape(frames)[0], axis=0)
+def _face_by_face(
+    probabilities: list[tf.Tensor],
+    theta: tf.Tensor,
+    photo_size: tf.Tensor,
+    base: tf.Tensor | None,
+    frame: tf.Tensor | None,
+) -> tuple:
+    """Lists what a face is pasted from, for `tf.map_fn`.
+
+    Returns:
+        its patches, its windows as `_pixel_windows` has them, and photo -> patch; and,
+        if there is a base layer, that and photo -> coarse.
+    """
+    windows = _pixel_windows(theta, photo_size, probabilities[0].shape[1])
+    faces = (tuple(probabilities), windows, invert_theta(theta))
+    if base is None:
+        return faces
+    to_coarse = invert_theta(frame)[:, 0]
+    # One frame may be that of all photos.
+    count = tf.shape(base)[0] // tf.shape(to_coarse)[0]
+    return (*faces, base, tf.repeat(to_coarse, count, axis=0))
 
 
 def _pixel_windows(

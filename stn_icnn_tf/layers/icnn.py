@@ -112,6 +112,24 @@ class ConvUnit(layers.Layer):
         return config
 
 
+def refuse_shape(num_classes: int, row_filters: tuple[int, ...]) -> None:
+    """Refuses an iCNN of too few classes or rows.
+
+    Raises:
+        ValueError: if there are less than two of one.
+    """
+    if num_classes < 2:
+        raise ValueError(
+            "Argument `num_classes` must be at least 2, background included. "
+            f"Received: num_classes={num_classes}"
+        )
+    if len(row_filters) < 2:
+        raise ValueError(
+            "Argument `row_filters` must hold at least two rows. "
+            f"Received: row_filters={row_filters}"
+        )
+
+
 class Interlinking:
     """How the rows of an iCNN exchange features, whoever carries the convs out.
 
@@ -206,16 +224,7 @@ class InterlinkedCNN(Interlinking, layers.Layer):
                 "Argument `background` must lie between 0 and 1. "
                 f"Received: background={background}"
             )
-        if num_classes < 2:
-            raise ValueError(
-                "Argument `num_classes` must be at least 2, background included. "
-                f"Received: num_classes={num_classes}"
-            )
-        if len(row_filters) < 2:
-            raise ValueError(
-                "Argument `row_filters` must hold at least two rows. "
-                f"Received: row_filters={row_filters}"
-            )
+        refuse_shape(num_classes, row_filters)
         self.num_classes = num_classes
         self.row_filters = tuple(row_filters)
         self.num_interlinks = num_interlinks

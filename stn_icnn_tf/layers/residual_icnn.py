@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from stn_icnn_tf.layers.icnn import ConvUnit
+from stn_icnn_tf.layers.icnn import ConvUnit, refuse_shape
 
 Tensor = Any
 
@@ -107,16 +107,7 @@ class ResidualInterlinkedCNN(ResidualInterlinking, layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if num_classes < 2:
-            raise ValueError(
-                "Argument `num_classes` must be at least 2, background included. "
-                f"Received: num_classes={num_classes}"
-            )
-        if len(row_filters) < 2:
-            raise ValueError(
-                "Argument `row_filters` must hold at least two rows. "
-                f"Received: row_filters={row_filters}"
-            )
+        refuse_shape(num_classes, row_filters)
         self.num_classes = num_classes
         self.row_filters = tuple(row_filters)
         self.num_interlinks = num_interlinks

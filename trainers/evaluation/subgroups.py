@@ -39,8 +39,7 @@ def photo_subgroups(
             that the labels do not draw.
         class_set: of the ids. A group that its classes cannot tell is left out.
     """
-    cropped = [k for part in class_set.parts for k in part.classes]
-    ys, xs = np.nonzero(np.isin(mask, cropped))
+    ys, xs = np.nonzero(np.isin(mask, class_set.part_classes))
     if len(xs):
         side = max(np.ptp(xs), np.ptp(ys)) + 1
         if side < SMALL_FACE:
