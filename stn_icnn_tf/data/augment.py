@@ -118,7 +118,9 @@ AUGMENTATIONS = {
     "wide": dataclasses.replace(
         _OURS, rotation=30.0, shift=0.2, scale=(0.5, 1.3), blur=4.0, probability=0.4
     ),
-    "head": dataclasses.replace(_OURS, rotation=20.0, shift=0.15, scale=(0.6, 1.3)),
+    "head": dataclasses.replace(
+        _OURS, shift=0.15, scale=(0.6, 1.3), blur=4.0, blurred=0.2
+    ),
     "mild": _MILD,
     "mild_blurred": dataclasses.replace(_MILD, blur=4.0, blurred=0.2),
     "helen": dataclasses.replace(_HELEN_COMBINED, alone=_HELEN_ALONE),

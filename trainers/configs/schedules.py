@@ -125,7 +125,7 @@ HELEN_CPU = _schedule(
 #     --precision=mixed_bfloat16 --run_dir=runs/head
 HEAD_CPU = _schedule(
     (20, 1, 1, 1),
-    labelling=_LABELLING,
+    labelling={**_LABELLING, "augmentation": AUGMENTATIONS["mild_blurred"]},
     joint_jitter=0.1,
     **{
         **_OURS,
