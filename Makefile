@@ -11,7 +11,7 @@ SEEDS ?= 0 1 2
 # Processes of `make test`; each takes some 3 GB and a core.
 TEST_WORKERS ?= 2
 
-.PHONY: help venv demo head helen celebamask_hq test backends lint format oracle clean
+.PHONY: help venv demo head helen celebamask_hq test backends lint audit format oracle clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z_]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_]+):.*## /  \1\t/'
@@ -82,6 +82,9 @@ backends: venv .venv-backends/.installed  ## Check the masks on JAX and PyTorch.
 lint: venv  ## Check style and format.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+audit: venv  ## Look for known weaknesses in what is installed (asks the package index).
+	$(BIN)/pip-audit --local --skip-editable
 
 format: venv  ## Fix what can be fixed and format.
 	$(BIN)/ruff check --fix .

@@ -16,7 +16,7 @@ RANKS = (
     ("visualize", "parsed_face", "layers", "losses", "metrics", "data"),
     ("models",),
     ("inference",),
-    ("pretrained", "export"),
+    ("keras_file", "pretrained", "export"),
     ("face_parser",),
 )
 

@@ -252,7 +252,9 @@ class StnIcnn(Pipeline, keras.Model):
                 f"weights, only {shipped_models()} have. Received: "
                 f"load_weights={load_weights}"
             )
-        trained = keras.saving.load_model(shipped_file(preset), compile=False)
+        trained = keras.saving.load_model(
+            shipped_file(preset), compile=False, safe_mode=True
+        )
         model = cls(**{**trained.get_config(), "dtype": None, **kwargs})
         try:
             model.set_weights(trained.get_weights())
