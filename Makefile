@@ -11,7 +11,7 @@ SEEDS ?= 0 1 2
 # Processes of `make test`; each takes some 3 GB and a core.
 TEST_WORKERS ?= 2
 
-.PHONY: help venv demo head helen celebamask_hq test backends lint format oracle clean
+.PHONY: help venv demo head helen celebamask_hq test coverage backends lint audit format oracle clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z_]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_]+):.*## /  \1\t/'
@@ -79,9 +79,13 @@ backends: venv .venv-backends/.installed  ## Check the masks on JAX and PyTorch.
 	.venv-backends/bin/python -m pip install --quiet -r requirements-backends.txt
 	@touch $@
 
-lint: venv  ## Check style and format.
+lint: venv  ## Check style, format and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+audit: venv  ## Look for known weaknesses in what is installed (asks the package index).
+	$(BIN)/pip-audit --local --skip-editable
 
 format: venv  ## Fix what can be fixed and format.
 	$(BIN)/ruff check --fix .
@@ -97,5 +101,5 @@ oracle: .venv-tfa/.installed  ## Rewrite the TensorFlow Addons vectors (needs Py
 	@touch $@
 
 clean:  ## Remove the environments, caches and build output.
-	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* .coverage* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

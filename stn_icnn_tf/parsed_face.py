@@ -105,7 +105,8 @@ class ParsedFace(FaceEffects):
         Raises:
             ValueError: if there is no such part or class, or it is not seen.
         """
-        classes = {n: (index,) for index, n in enumerate(self.class_names) if index}
+        classes: dict[str, tuple[int, ...]] = {}
+        classes |= {n: (index,) for index, n in enumerate(self.class_names) if index}
         classes |= {part.name: part.classes for part in self.class_set.parts}
         if name not in classes:
             raise ValueError(

@@ -12,6 +12,7 @@ whose mask or overlay is there already is left, unless --overwrite is given.
 import pathlib
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from absl import app, flags
@@ -19,7 +20,6 @@ from tqdm import tqdm
 
 from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.inference.fused import PRECISIONS
-from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.photos import read_photo
 from trainers.common.effect_flags import NO_EFFECTS, Effects, define_effect_flags
 from trainers.common.flags import define_overwrite, usage_errors
@@ -56,7 +56,7 @@ def define_flags() -> None:
 
 
 def parse_photos(
-    parse: Callable[[np.ndarray], ParsedFace],
+    parse: Callable[[np.ndarray], Any],
     photos: list[pathlib.Path],
     output: pathlib.Path,
     effects: Effects = NO_EFFECTS,

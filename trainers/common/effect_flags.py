@@ -68,8 +68,8 @@ class Tint:
         """
         names, *values = text.split(":")
         try:
-            color, *strength = values
-            (strength,) = map(float, strength or [cls.strength])
+            color, *given = values
+            (strength,) = map(float, given) if given else (cls.strength,)
         except ValueError as error:
             raise ValueError(
                 "Argument `tint` must be CLASS:COLOR or CLASS:COLOR:STRENGTH. "
