@@ -6,7 +6,7 @@ named in OUTPUT/failed with the reason, and costs nothing else. docs/scale.md sa
 
   python -m trainers.parse_many --input='photos/**.jpg' --output=masks
   python -m trainers.parse_many --input=list.txt --output=masks --format=parquet
-  python -m trainers.parse_many --input=gs://BUCKET/list.txt --output=gs://BUCKET/masks \
+  python -m trainers.parse_many --input=gs://B/list.txt --output=gs://B/masks \
     --runner=DataflowRunner -- --project=PROJECT --region=REGION
 
 What follows `--` is Beam's.

@@ -14,7 +14,7 @@ from trainers.common.photos import output_stems
 
 
 def dead_letters(rows: Sequence[Row]) -> bytes:
-    """Writes a line of JSON for each photo that could not be parsed, with the reason."""
+    """Gives a line of JSON a photo that could not be parsed, with the reason."""
     failed = [row for row in rows if row.error is not None]
     lines = [json.dumps({"name": row.name, "error": row.error}) for row in failed]
     return "".join(f"{line}\n" for line in lines).encode()
