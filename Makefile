@@ -11,10 +11,11 @@ SEEDS ?= 0 1 2
 # Processes of `make test`; each takes some 3 GB and a core.
 TEST_WORKERS ?= 2
 
-.PHONY: help venv demo head helen celebamask_hq test coverage backends lint audit format oracle clean
+.PHONY: help venv demo head helen celebamask_hq web web-test test coverage backends lint \
+	audit format oracle clean
 
 help:  ## Show this list.
-	@grep -hE '^[a-z_]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_]+):.*## /  \1\t/'
+	@grep -hE '^[a-z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_-]+):.*## /  \1\t/'
 
 venv: .venv/.installed  ## Make .venv and install the package, with every extra.
 
@@ -66,6 +67,23 @@ helen: $(SEEDS:%=runs/helen_%/model.keras)  ## The same of helen: the mean of th
 		--dataset=helen --manual_dir='$(DOWNLOADS)' \
 		--output=stn_icnn_tf/weights/helen.keras
 	$(BIN)/python -m trainers.evaluate --model=helen --dataset=helen --subgroups
+
+# What the page runs; any model of stn_icnn_tf/weights.
+WEB_MODEL ?= head
+
+web: build/browser/$(WEB_MODEL)/model.json  ## Build the page for browsers: web/build.
+	npm --prefix web ci --ignore-scripts --no-audit --no-fund
+	rm -rf web/build
+	node web/build.mjs $(<D)
+	$(BIN)/python web/example.py web/build/astronaut.png
+	cp stn_icnn_tf/weights/LICENSE web/build/LICENSE-weights.txt
+
+build/browser/%/model.json: stn_icnn_tf/weights/%.keras $(wildcard \
+		stn_icnn_tf/export/*.py stn_icnn_tf/inference/*.py) | venv
+	$(BIN)/python -m trainers.export --model=$* --output=$(@D) --format=browser
+
+web-test: web  ## Test that page, in the machine's Chromium.
+	$(BIN)/python -m pytest tests/web
 
 test: venv  ## Run the tests.
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
