@@ -43,6 +43,8 @@ class ParsedFace(FaceEffects):
         ValueError: if the sizes of photo and mask differ.
     """
 
+    faces: "tuple[ParsedFace, ...]"
+
     def __init__(
         self,
         photo: np.ndarray,

@@ -105,7 +105,8 @@ def state(page):
         const { parsed, photo, regions } = (await import("./app.js")).state();
         const { width, height } = photo;
         const { mask, canvasMask, ...rest } = parsed;
-        return { ...rest, width, height, regions, mask: [...mask], canvasMask: [...canvasMask] };
+        const masks = { mask: [...mask], canvasMask: [...canvasMask] };
+        return { ...rest, width, height, regions, ...masks };
     }""")
     found["mask"] = np.uint8(found["mask"]).reshape(found["height"], found["width"])
     side = int(len(found["canvasMask"]) ** 0.5)
