@@ -11,7 +11,7 @@ SEEDS ?= 0 1 2
 # Processes of `make test`; each takes some 3 GB and a core.
 TEST_WORKERS ?= 2
 
-.PHONY: help venv demo head helen celebamask_hq test backends lint format oracle clean
+.PHONY: help venv demo head helen celebamask_hq test docs backends lint format oracle clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z_]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_]+):.*## /  \1\t/'
@@ -69,6 +69,9 @@ helen: $(SEEDS:%=runs/helen_%/model.keras)  ## The same of helen: the mean of th
 
 test: venv  ## Run the tests.
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
+
+docs: venv  ## Make the site of the docs, strictly: build/site.
+	$(BIN)/python -m docs.site
 
 backends: venv .venv-backends/.installed  ## Check the masks on JAX and PyTorch.
 	$(BIN)/python -m pytest tests/test_backends.py
