@@ -11,8 +11,8 @@ SEEDS ?= 0 1 2
 # Processes of `make test`; each takes some 3 GB and a core.
 TEST_WORKERS ?= 2
 
-.PHONY: help venv demo head helen celebamask_hq web web-test test coverage backends lint \
-	audit format oracle clean
+.PHONY: help venv demo head helen celebamask_hq web web-test test coverage docs backends \
+	lint audit format oracle clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_-]+):.*## /  \1\t/'
@@ -87,6 +87,9 @@ web-test: web  ## Test that page, in the machine's Chromium.
 
 test: venv  ## Run the tests.
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
+
+docs: venv  ## Make the site of the docs, strictly: build/site.
+	$(BIN)/python -m docs.site
 
 backends: venv .venv-backends/.installed  ## Check the masks on JAX and PyTorch.
 	$(BIN)/python -m pytest tests/test_backends.py

@@ -58,13 +58,12 @@ class FaceParser:
         model: the fused model.
         class_set: of the masks.
 
-    Example:
-
-    >>> parser = FaceParser("head")
-    >>> face = parser("me.jpg")
-    >>> face.mask.shape
-    (512, 512)
-    >>> face.crop("mouth").save("mouth.png")
+    Examples:
+        >>> parser = FaceParser("head")
+        >>> face = parser("me.jpg")
+        >>> face.mask.shape
+        (512, 512)
+        >>> face.crop("mouth").save("mouth.png")
 
     Raises:
         ValueError: if an argument is not one of the above.

@@ -206,11 +206,10 @@ class InterlinkedCNN(Interlinking, layers.Layer):
     Output shape:
         float `(batch, height, width, num_classes)`, logits.
 
-    Example:
-
-    >>> logits = InterlinkedCNN(num_classes=9)(np.zeros((1, 128, 128, 3)))
-    >>> logits.shape
-    (1, 128, 128, 9)
+    Examples:
+        >>> logits = InterlinkedCNN(num_classes=9)(np.zeros((1, 128, 128, 3)))
+        >>> logits.shape
+        (1, 128, 128, 9)
 
     Raises:
         ValueError: if `num_classes` or `row_filters` is too small.

@@ -95,11 +95,10 @@ class ResidualInterlinkedCNN(ResidualInterlinking, layers.Layer):
     Output shape:
         float `(batch, height / 2, width / 2, num_classes)`, logits.
 
-    Example:
-
-    >>> logits = ResidualInterlinkedCNN(num_classes=19)(np.zeros((1, 256, 256, 3)))
-    >>> logits.shape
-    (1, 128, 128, 19)
+    Examples:
+        >>> logits = ResidualInterlinkedCNN(num_classes=19)(np.zeros((1, 256, 256, 3)))
+        >>> logits.shape
+        (1, 128, 128, 19)
 
     Raises:
         ValueError: if `num_classes` or `row_filters` is too small, or the pictures'
