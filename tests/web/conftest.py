@@ -104,8 +104,8 @@ def state(page):
     found = page.evaluate("""async () => {
         const { parsed, photo, regions } = (await import("./app.js")).state();
         const { width, height } = photo;
-        const { mask, canvasMask, ...rest } = parsed;
-        return { ...rest, width, height, regions, mask: [...mask], canvasMask: [...canvasMask] };
+        const masks = { mask: [...parsed.mask], canvasMask: [...parsed.canvasMask] };
+        return { ...parsed, ...masks, width, height, regions };
     }""")
     found["mask"] = np.uint8(found["mask"]).reshape(found["height"], found["width"])
     side = int(len(found["canvasMask"]) ** 0.5)
