@@ -104,9 +104,8 @@ def state(page):
     found = page.evaluate("""async () => {
         const { parsed, photo, regions } = (await import("./app.js")).state();
         const { width, height } = photo;
-        const { mask, canvasMask, ...rest } = parsed;
-        const masks = { mask: [...mask], canvasMask: [...canvasMask] };
-        return { ...rest, width, height, regions, ...masks };
+        const masks = { mask: [...parsed.mask], canvasMask: [...parsed.canvasMask] };
+        return { ...parsed, ...masks, width, height, regions };
     }""")
     found["mask"] = np.uint8(found["mask"]).reshape(found["height"], found["width"])
     side = int(len(found["canvasMask"]) ** 0.5)
