@@ -3,7 +3,7 @@
 import contextlib
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -58,13 +58,12 @@ class FaceParser:
         model: the fused model.
         class_set: of the masks.
 
-    Example:
-
-    >>> parser = FaceParser("head")
-    >>> face = parser("me.jpg")
-    >>> face.mask.shape
-    (512, 512)
-    >>> face.crop("mouth").save("mouth.png")
+    Examples:
+        >>> parser = FaceParser("head")
+        >>> face = parser("me.jpg")
+        >>> face.mask.shape
+        (512, 512)
+        >>> face.crop("mouth").save("mouth.png")
 
     Raises:
         ValueError: if an argument is not one of the above.
@@ -144,7 +143,7 @@ class FaceParser:
                     for photo, name in zip(photos, names, strict=True)
                 ]
             faces: dict[int, ParsedFace] = {}
-            for batch in _batches([photo.shape for photo in photos]):
+            for batch in batches_by_size([photo.shape[:2] for photo in photos]):
                 first = batch[0]
                 if is_large(photos[first]):  # Then it is alone.
                     faces[first] = self._parse_large(photos[first], names[first])
@@ -277,12 +276,19 @@ def _name(photo: Any, otherwise: str) -> str:
     return pathlib.Path(photo).stem if is_path else otherwise
 
 
-def _batches(shapes: list[tuple[int, ...]]) -> Iterator[list[int]]:
-    """Groups photos of one size: yields their indices, a batch's at a time."""
-    by_shape: dict[tuple, list[int]] = {}
-    for index, shape in enumerate(shapes):
-        by_shape.setdefault(shape, []).append(index)
-    for (height, width, _), indices in by_shape.items():
+def batches_by_size(sizes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
+    """Groups photos that go through the networks together.
+
+    Args:
+        sizes: `(height, width)` of each photo in pixels.
+
+    Yields:
+        the indices of photos of one size, a batch's at a time.
+    """
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for index, size in enumerate(sizes):
+        by_size.setdefault(size, []).append(index)
+    for (height, width), indices in by_size.items():
         # They become squares.
         pixels = max(height, width) ** 2
         most = max(min(_MOST_PHOTOS, _MOST_PIXELS // pixels), 1)

@@ -150,11 +150,10 @@ class FaceParsingScores(keras.metrics.Metric):
         undrawn: ids of the classes that the labels do not draw: where one is
             predicted, background is counted, and it has no score.
 
-    Example:
-
-    >>> metric = FaceParsingScores()
-    >>> metric.update_state(labels, masks)
-    >>> metric.result()["overall"]
+    Examples:
+        >>> metric = FaceParsingScores()
+        >>> metric.update_state(labels, masks)
+        >>> metric.result()["overall"]
 
     Keras's own loop takes it, too; the scores are then in the logs, by their names:
 

@@ -33,11 +33,19 @@ def load_model(model: str | pathlib.Path) -> StnIcnn:
     Raises:
         ValueError: if `model` is none of these, holds something else, or is damaged.
     """
+    return _read_model(model_file(model), model)
+
+
+def model_file(model: str | pathlib.Path) -> pathlib.Path:
+    """Returns the `.keras` file of a model, see `load_model`.
+
+    Raises:
+        ValueError: if there is none.
+    """
     path = pathlib.Path(model)
-    candidates = (path / "model.keras", path, shipped_file(str(model)))
-    for candidate in candidates:
+    for candidate in (path / "model.keras", path, shipped_file(str(model))):
         if candidate.is_file() and candidate.suffix == ".keras":
-            return _read_model(candidate, model)
+            return candidate
     raise ValueError(
         "Argument `model` must be a run folder that holds model.keras, a .keras file, "
         f"or one of the shipped models {shipped_models()}. Received: model={model}"

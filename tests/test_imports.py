@@ -13,7 +13,7 @@ RANKS = (
     ("class_sets", "files", "extras", "photos", "shipped", "client"),
     ("class_groups", "color", "matting"),
     ("effects", "regions", "geometry"),
-    ("visualize", "parsed_face", "layers", "losses", "metrics", "data"),
+    ("visualize", "face_effects", "parsed_face", "layers", "losses", "metrics", "data"),
     ("models",),
     ("inference",),
     ("keras_file", "pretrained", "export"),

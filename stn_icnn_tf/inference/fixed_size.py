@@ -220,5 +220,8 @@ def paste_back_whole(
     planes = functools.reduce(combine, said)
     labels = None
     if base is not None:
-        labels = best_class(tf.unstack(base[0], axis=-1), class_set.base_classes)
+        stacked = tf.transpose(base[0], (2, 0, 1))
+        # One by one: a split writes them all at once, and WebGPU has 10 buffers.
+        base_planes = [stacked[index] for index in range(base.shape[-1])]
+        labels = best_class(base_planes, class_set.base_classes)
     return tf.cast(decide(planes, labels), tf.uint8)[None]

@@ -128,7 +128,9 @@ class LocalizationNetwork(Localizing, layers.Layer):
             [ConvUnit(channels, 3, dtype=policy) for _ in range(2)]
             for channels in filters
         ]
-        self.pool = layers.MaxPooling2D(2, padding="same", dtype=policy)
+        self.pool = layers.MaxPooling2D(
+            2, padding="same", data_format="channels_last", dtype=policy
+        )
         # float32 whatever the policy: bfloat16 has 2 significant digits, a
         # window's position needs 4.
         self.dense = layers.Dense(

@@ -73,7 +73,9 @@ class Pipeline:
 
     def resize(self, images: Tensor, size: tuple[int, int]) -> Tensor:
         """Resizes float `(batch, height, width, channels)`, antialiased."""
-        return ops.image.resize(images, size, antialias=True)
+        return ops.image.resize(
+            images, size, antialias=True, data_format="channels_last"
+        )
 
     # === Frames ===
 

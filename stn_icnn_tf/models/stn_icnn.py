@@ -124,11 +124,10 @@ class StnIcnn(Pipeline, keras.Model):
         `(batch, parts, 2, 3)`, patch -> photo; `coarse_scores` float `(batch,
         coarse_size, coarse_size, classes)`, logits.
 
-    Example:
-
-    >>> model = StnIcnn()
-    >>> model(np.zeros((1, 301, 220, 3), "uint8"))["mask"].shape
-    (1, 301, 220)
+    Examples:
+        >>> model = StnIcnn()
+        >>> model(np.zeros((1, 301, 220, 3), "uint8"))["mask"].shape
+        (1, 301, 220)
 
     Raises:
         ValueError: if an argument is not one of the above.
