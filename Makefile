@@ -11,8 +11,8 @@ SEEDS ?= 0 1 2
 # Processes of `make test`; each takes some 3 GB and a core.
 TEST_WORKERS ?= 2
 
-.PHONY: help venv demo head helen celebamask_hq web web-test test coverage docs backends \
-	lint audit format oracle clean
+.PHONY: help venv demo head helen celebamask_hq web web-test test coverage mutants docs \
+	backends lint audit format oracle clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_-]+):.*## /  \1\t/'
@@ -87,6 +87,13 @@ web-test: web  ## Test that page, in the machine's Chromium.
 
 test: venv  ## Run the tests.
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
+
+coverage: venv  ## Run the tests, and list the branches that none of them takes.
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --cov --cov-report=term
+
+mutants: venv  ## Change the code in one place at a time (MODULE=losses): does a test notice?
+	$(BIN)/python -m pip install --quiet 'cosmic-ray>=8.7,<9'
+	$(BIN)/python -m tests.mutants $(MODULE)
 
 docs: venv  ## Make the site of the docs, strictly: build/site.
 	$(BIN)/python -m docs.site
