@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 import psutil
 from absl import app, flags
@@ -45,7 +46,7 @@ def define_flags() -> None:
     define_path("output", None, "JSON file of the record.")
     flags.DEFINE_list("counts", ["1000"], "Photos of the script's runs.")
     flags.DEFINE_integer("photos", 40, "Of the rounds of bare model and worker.")
-    flags.DEFINE_integer("rounds", 5, "Of bare model and worker, in turn.")
+    flags.DEFINE_integer("rounds", 5, "Of bare model and worker, in turn; 0: none.")
     flags.DEFINE_integer("workers", os.cpu_count() or 1, "Of the script.")
     flags.DEFINE_integer("shard_size", 500, "Of the script.")
     flags.DEFINE_string("format", "parquet", "Of the script.")
@@ -101,12 +102,25 @@ def in_turn(
 
 
 class Watch:
-    """Reads processor time and memory of a process and of those that it starts."""
+    """Reads processor time and memory of a process and of those that it starts.
 
-    def __init__(self, pid: int) -> None:
+    Args:
+        pid: of the process.
+        shards: where its shards appear.
+
+    Attributes:
+        processor: seconds a process.
+        memory: the most bytes a process.
+        samples: when a shard appeared: how many there are, seconds since the start,
+            seconds of a core, and the bytes of the largest worker by then.
+    """
+
+    def __init__(self, pid: int, shards: pathlib.Path) -> None:
         self._root, self._over = psutil.Process(pid), threading.Event()
+        self._shards, self._start = shards, time.perf_counter()
         self.processor: dict[int, float] = {}
         self.memory: dict[int, int] = {}
+        self.samples: list[tuple[int, float, float, int]] = []
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
@@ -115,6 +129,12 @@ class Watch:
             with contextlib.suppress(psutil.Error):
                 for process in [self._root, *self._root.children(recursive=True)]:
                     self._read(process)
+            count = len(list(self._shards.glob("[!.]*")))
+            if count and count != (self.samples and self.samples[-1][0]):
+                workers = [v for p, v in self.memory.items() if p != self._root.pid]
+                passed = time.perf_counter() - self._start
+                spent = sum(self.processor.values())
+                self.samples.append((count, passed, spent, max(workers, default=0)))
 
     def _read(self, process: psutil.Process) -> None:
         with contextlib.suppress(psutil.Error):
@@ -130,7 +150,7 @@ class Watch:
         self._thread.join()
 
 
-def script(photos: pathlib.Path, count: int, output: pathlib.Path) -> dict[str, float]:
+def script(photos: pathlib.Path, count: int, output: pathlib.Path) -> dict[str, Any]:
     """Times a run of the script."""
     command = [sys.executable, "-m", "trainers.parse_many"]
     names = ("model", "workers", "shard_size", "format", "precision")
@@ -140,24 +160,19 @@ def script(photos: pathlib.Path, count: int, output: pathlib.Path) -> dict[str, 
     start = time.perf_counter()
     with open(output.with_suffix(".log"), "wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
-        watch = Watch(process.pid)
+        watch = Watch(process.pid, output / "shards")
         code = process.wait()
     watch.end()
     if code:
         raise RuntimeError(output.with_suffix(".log").read_text()[-2000:])
-    shards = sorted(output.glob("shards/*"), key=lambda path: path.stat().st_mtime)
-    first, last = shards[0].stat().st_mtime, shards[-1].stat().st_mtime
-    # The process itself, and its workers: shells and the like are small.
-    own, *workers = (v for v in watch.memory.values() if v > 100e6)
     return {
         "photos": count,
         "seconds": time.perf_counter() - start,
         "processor_seconds": sum(watch.processor.values()),
-        "seconds_between_first_and_last_shard": last - first,
-        "driver_bytes": own,
-        "worker_bytes": max(workers, default=0),
-        "shards": len(shards),
-        "output_bytes": sum(f.stat().st_size for f in output.rglob("*.*")),
+        "driver_bytes": watch.memory[process.pid],
+        "worker_bytes": watch.samples[-1][3],
+        "shard_bytes": sum(file.stat().st_size for file in output.glob("shards/*")),
+        "samples": watch.samples,
     }
 
 
@@ -171,27 +186,35 @@ def repeated(photos: list[pathlib.Path], count: int) -> Iterator[pathlib.Path]:
         yield pathlib.Path(folder)
 
 
-def main(argv: list[str]) -> None:
-    """Runs the script."""
-    del argv
-    record = output_file(FLAGS.output)
-    photos = list_photos(pathlib.Path(FLAGS.input))
-    values = FLAGS.model, FLAGS.find_faces, FLAGS.precision, FLAGS.rounds
-    # In a process of its own, whose memory is free again for the script.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        rounds = pool.submit(in_turn, photos[: FLAGS.photos], *values).result()
+def print_rounds(rounds: list[dict[str, float]]) -> None:
+    """Prints the medians of `in_turn`."""
     for name in rounds[0]:
         value = statistics.median(times[name] for times in rounds)
         print(f"{name}: {value * 1000:.1f} ms a photo")
     for kind in ("", "_processor"):
         ratios = [times[f"bare{kind}"] / times[f"worker{kind}"] for times in rounds]
         print(f"throughput, of the bare model's{kind}: {statistics.median(ratios):.3f}")
+
+
+def main(argv: list[str]) -> None:
+    """Runs the script."""
+    del argv
+    record = output_file(FLAGS.output)
+    photos = list_photos(pathlib.Path(FLAGS.input))
+    values = FLAGS.model, FLAGS.find_faces, FLAGS.precision, FLAGS.rounds
+    rounds = []
+    if FLAGS.rounds:
+        # In a process of its own, whose memory is free again for the script.
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            rounds = pool.submit(in_turn, photos[: FLAGS.photos], *values).result()
+        print_rounds(rounds)
     runs = []
     for count in map(int, FLAGS.counts):
         with repeated(photos, count) as folder, tempfile.TemporaryDirectory() as output:
             runs.append(script(folder, count, pathlib.Path(output) / "out"))
-        print(" ".join(f"{k}={v:.6g}" for k, v in runs[-1].items()), flush=True)
-        record.write_text(json.dumps({"in_turn": rounds, "runs": runs}, indent=1))
+        line = {name: value for name, value in runs[-1].items() if name != "samples"}
+        print(" ".join(f"{name}={value:.6g}" for name, value in line.items()))
+    record.write_text(json.dumps({"in_turn": rounds, "runs": runs}, indent=1))
 
 
 if __name__ == "__main__":
