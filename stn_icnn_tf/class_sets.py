@@ -87,11 +87,11 @@ class ClassSet:
                     f"Argument `{argument}` must hold class ids 1 to "
                     f"{self.num_classes - 1}, each once. Received: {ids}"
                 )
-        for name, ids in self.columns:
-            if not ids or not self._are_classes(ids):
+        for name, merged in self.columns:
+            if not merged or not self._are_classes(merged):
                 raise ValueError(
                     "Argument `columns` must merge class ids 1 to "
-                    f"{self.num_classes - 1}. Received: {name}={ids}"
+                    f"{self.num_classes - 1}. Received: {name}={merged}"
                 )
         for part in self.parts:
             channels = {len(p.classes) for p in self.parts if p.net == part.net}

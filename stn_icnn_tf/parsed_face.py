@@ -43,6 +43,8 @@ class ParsedFace(FaceEffects):
         ValueError: if the sizes of photo and mask differ.
     """
 
+    faces: "tuple[ParsedFace, ...]"
+
     def __init__(
         self,
         photo: np.ndarray,
@@ -105,7 +107,8 @@ class ParsedFace(FaceEffects):
         Raises:
             ValueError: if there is no such part or class, or it is not seen.
         """
-        classes = {n: (index,) for index, n in enumerate(self.class_names) if index}
+        classes: dict[str, tuple[int, ...]] = {}
+        classes |= {n: (index,) for index, n in enumerate(self.class_names) if index}
         classes |= {part.name: part.classes for part in self.class_set.parts}
         if name not in classes:
             raise ValueError(

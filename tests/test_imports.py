@@ -16,7 +16,7 @@ RANKS = (
     ("visualize", "face_effects", "parsed_face", "layers", "losses", "metrics", "data"),
     ("models",),
     ("inference",),
-    ("pretrained", "export"),
+    ("keras_file", "pretrained", "export"),
     ("face_parser",),
 )
 

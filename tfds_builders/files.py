@@ -43,7 +43,8 @@ def find_root(
             read.
     """
     folder = pathlib.Path(manual_dir)
-    for root in (*(folder / name for name in folder_names), folder):
+    roots: list[Root] = [*(folder / name for name in folder_names), folder]
+    for root in roots:
         if is_root(root):
             return root
     archive = folder / archive_name

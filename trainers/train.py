@@ -282,7 +282,7 @@ def copy_weights(start: StnIcnn, model: StnIcnn) -> None:
 
 def _networks(model: StnIcnn) -> dict[str, keras.layers.Layer]:
     networks = {"coarse": model.coarse, "localization": model.localization}
-    return networks | model.part_nets
+    return {**networks, **model.part_nets}
 
 
 def check_run_dir(values: dict[str, object]) -> bool:

@@ -1,5 +1,6 @@
 """The interlinked CNN."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -133,8 +134,17 @@ def refuse_shape(num_classes: int, row_filters: tuple[int, ...]) -> None:
 class Interlinking:
     """How the rows of an iCNN exchange features, whoever carries the convs out.
 
-    `InterlinkedCNN` runs it with Keras layers, the fused model with folded ones.
+    `InterlinkedCNN` runs it with Keras layers, the fused model with folded ones:
+    whoever inherits sets these attributes, callables and lists of them.
     """
+
+    pool: Any
+    input_units: Sequence[Any]
+    interlinks: Sequence[Any]
+    integrations: Sequence[Any]
+    head: Any
+    head_conv: Any
+    logits: Any
 
     def pool_row(self, features: Tensor, row: int) -> Tensor:
         """Halves the features of a row, for the next coarser one."""

@@ -1,5 +1,6 @@
 """The localization network of the spatial transformer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -39,8 +40,14 @@ class Localizing:
     """How coarse scores become windows, whoever carries the layers out.
 
     `LocalizationNetwork` runs it with Keras layers, the fused model with folded
-    ones.
+    ones: whoever inherits sets these attributes.
     """
+
+    convs: Sequence[Any]
+    pool: Any
+    dense: Any
+    mean_crop: Sequence[Any]
+    scale_range: float
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         # Scores are far from centred: most are 0. Spread them around 0.

@@ -1,5 +1,6 @@
 """An interlinked CNN for whole heads: more channels, on fewer places."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -26,9 +27,19 @@ class ResidualInterlinking:
     """How the rows of a residual iCNN exchange features, whoever carries the convs out.
 
     `ResidualInterlinkedCNN` runs it with Keras layers, the fused model with folded
-    ones. An interlink is the units `(finer, coarser, first, second)` of each row;
-    the finest row has no `finer`, the coarsest no `coarser`.
+    ones: whoever inherits sets these attributes, callables and lists of them. An
+    interlink is the units `(finer, coarser, first, second)` of each row; the finest
+    row has no `finer`, the coarsest no `coarser`.
     """
+
+    compute_dtype: str
+    pool: Any
+    input_units: Sequence[Any]
+    interlinks: Sequence[Any]
+    merges: Sequence[Any]
+    integrations: Sequence[Any]
+    head: Any
+    logits: Any
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         features = ops.space_to_depth(ops.cast(inputs, self.compute_dtype), FOLD)

@@ -64,7 +64,8 @@ def split_by_celeba(mapping: Root, partition: Root) -> dict[str, list[int]]:
         ValueError: naming every bad line, and every photo that the partition lacks.
     """
     of_file = read_partition(partition)
-    ids, errors = {split: [] for split in SPLITS}, []
+    ids: dict[str, list[int]] = {split: [] for split in SPLITS}
+    errors: list[str] = []
     for row, (number, line) in enumerate(files.read_lines(mapping, _MAPPING_FORM)):
         match line.split():
             case photo_id, _, name if photo_id.isdecimal():
@@ -93,7 +94,8 @@ def split_by_lists(folder: Root) -> dict[str, list[int]]:
     Raises:
         ValueError: naming every list that is missing or empty, and every bad line.
     """
-    ids, errors = {split: [] for split in SPLITS}, []
+    ids: dict[str, list[int]] = {split: [] for split in SPLITS}
+    errors: list[str] = []
     for split in SPLITS:
         path = folder / f"{split}.txt"
         try:
@@ -121,7 +123,7 @@ def split_by_hash(ids: list[int]) -> dict[str, list[int]]:
     Returns:
         split -> its ids in the given order.
     """
-    splits = {split: [] for split in SPLITS}
+    splits: dict[str, list[int]] = {split: [] for split in SPLITS}
     for photo_id in ids:
         digest = hashlib.sha256(f"{_SEED}/{photo_id}".encode()).digest()
         splits[_TENTHS[int.from_bytes(digest[:8], "big") % 10]].append(photo_id)

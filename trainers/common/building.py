@@ -4,6 +4,7 @@ import contextlib
 import functools
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow_datasets as tfds
 from absl import logging
@@ -43,7 +44,7 @@ def _count_examples(builder: tfds.core.DatasetBuilder, bar: tqdm) -> None:
             bar.update()
 
     @functools.wraps(split_generators)  # TFDS reads its signature.
-    def counted(*args, **kwargs) -> dict:
+    def counted(*args: Any, **kwargs: Any) -> dict:
         splits = split_generators(*args, **kwargs)
         return {
             name: count(examples) if isinstance(examples, Iterator) else examples

@@ -5,7 +5,7 @@ import pathlib
 import re
 import types
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -237,7 +237,7 @@ def load_split(
         for name in _PICTURES
         if isinstance(source.info.features[name], tfds.features.Image)
     }
-    decoders: dict | tfds.decode.PartialDecoding = encoded
+    decoders: Any = encoded
     names = dict.fromkeys((*_PICTURES, "name"), True)
     if set(source.info.features) != set(names):  # Leave out what else there is.
         decoders = tfds.decode.PartialDecoding(names, encoded)

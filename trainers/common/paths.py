@@ -4,6 +4,7 @@ A flag that names a file or folder is defined by `define_path`. What a script wr
 checked by `output_file` or `output_folder` before its work, not after it.
 """
 
+import glob
 import os
 import pathlib
 import re
@@ -20,8 +21,8 @@ def local_path(text: str) -> str:
     """
     if re.match(r"[A-Za-z][\w+.-]*://", text):
         raise ValueError(
-            "A path must be one on this machine: remote storage is not supported. "
-            f"Received: {text}"
+            "A path must be one on this machine: remote storage is not supported, and "
+            f"nothing is downloaded: save the file first. Received: {text}"
         )
     path = os.path.expanduser(text)
     if path.startswith("~"):
@@ -30,6 +31,26 @@ def local_path(text: str) -> str:
             f"Received: {text}"
         )
     return path
+
+
+def matched_paths(text: str) -> list[str]:
+    """Reads a path or a glob: `*` and `?`, which some shells leave, `**` any folders.
+
+    A file of that very name comes first.
+
+    Returns:
+        the path; or what matches, sorted: files, and folders if no file does. A glob
+        that nothing matches is returned as it is.
+
+    Raises:
+        ValueError: as `local_path` does.
+    """
+    path = local_path(text)
+    if os.path.lexists(path) or not glob.has_magic(path):
+        return [path]
+    matches = sorted(glob.glob(path, recursive=True))
+    files = [match for match in matches if not os.path.isdir(match)]
+    return files or matches or [path]
 
 
 class _PathParser(flags.ArgumentParser):

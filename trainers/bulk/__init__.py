@@ -1,0 +1,1 @@
+"""Parsing very many photos by Apache Beam."""
