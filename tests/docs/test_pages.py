@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 import pytest
 
@@ -102,3 +103,21 @@ def test_every_link_of_the_project_goes_to_a_file(tmp_path):
     # Included, not copied: it cannot differ from what stands in the results.
     shown = (tmp_path / "docs/models.md").read_text()
     assert "<!-- include" not in shown and "| `helen` | 0." in shown
+
+
+def test_every_check_of_the_paper_finds_tests():
+    text = (ROOT / "docs/paper.md").read_text()
+    commands = re.findall(r"`(tests/[^`]*)` \|$", text, re.MULTILINE)
+    assert len(commands) == 10
+    for command in commands:
+        paths, _, words = command.partition(" -k ")
+        names = ""
+        for path in map(ROOT.joinpath, paths.split()):
+            files = path.rglob("test_*.py") if path.is_dir() else [path]
+            names += " ".join(re.findall(r"def test_\w+", "".join(map(read, files))))
+        for word in words.strip("'").split(" or "):
+            assert names and word in names, command
+
+
+def read(path):
+    return path.read_text(encoding="utf-8")
