@@ -18,8 +18,8 @@ from PIL import Image
 
 WEB = pathlib.Path(__file__).parents[2] / "web"
 BUILD = WEB / "build"
-# The machine may have other things to do: 200 s are patience, not a claim.
-PATIENCE = 200_000
+# In milliseconds. The machine may have other things to do.
+PATIENCE = 600_000
 ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update"),

@@ -67,7 +67,9 @@ def test_the_mask_is_that_of_the_export_for_a_fixed_size(
     canvas = np.clip(np.floor(canvas + 0.5), 0, 255).astype("uint8")
     expected = FixedSizeModel(head).function((side, side))(canvas[None])["mask"][0]
     assert len(np.unique(expected)) > 8
-    assert np.mean(found["canvasMask"] == expected) >= 0.999
+    equal = np.mean(found["canvasMask"] == expected)
+    print(f"Equal to the export: {equal:.3%} of {expected.size} pixels")
+    assert equal >= 0.999
     assert found["square"] == {"x": 255.5, "y": 255.5, "side": 512, "roll": 0}
 
 
@@ -77,10 +79,12 @@ def test_the_face_is_found_as_by_python(parsed, astronaut, head):
     photo = np.asarray(Image.open(astronaut))
     expected = FaceParser(head)(photo).mask
     mask = state(parsed)["mask"]
-    head_pixels = expected > 0
-    assert np.mean(mask == expected) >= 0.999
+    equal = np.mean(mask == expected)
+    equal_on_head = np.mean(mask[expected > 0] == expected[expected > 0])
+    print(f"Equal to FaceParser: {equal:.3%}, on the head {equal_on_head:.2%}")
+    assert equal >= 0.999
     # Python enlarges probabilities, the page a mask: borders may be a pixel off.
-    assert np.mean(mask[head_pixels] == expected[head_pixels]) >= 0.985
+    assert equal_on_head >= 0.985
 
 
 def test_photos_never_leave_the_device(parsed, site):

@@ -54,6 +54,9 @@ async function loadModel() {
   } catch (error) {
     $("fact-model").textContent = "not loaded";
     fail(new Error(`The model could not be loaded: ${error.message}`));
+    if ($("backend").value === "wasm") return;
+    $("backend").value = "wasm"; // What works everywhere.
+    await loadModel();
   }
 }
 
