@@ -64,7 +64,7 @@ def read_clip(
     """
     av = import_av()
     count, damaged = 0, 0
-    first = time = Fraction(0)
+    first = time = fractions.Fraction(0)
     try:
         with av.open(os.fspath(path), format=file_format) as container:
             if not container.streams.video:
