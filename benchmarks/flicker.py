@@ -122,7 +122,7 @@ def main(argv: list[str]) -> None:
         ideal = [seen_from(reference, Pose(), pose) for pose in poses]
         runs = dict(zip(("before", "after"), (masks for masks, _ in timed)))
         tell(name, {**runs, "steady as can be": ideal}, poses)
-        if name == "still":
+        if name == "gentle":
             flickers = [flicker(masks, poses) for masks in runs.values()]
             picture(flickers).save(output)
     poses, frames = filmed(jump, JUMPS)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import HEAD
 from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.video_parser import VideoParser
 from tests.helpers import photos, shake, small_model
@@ -32,17 +31,9 @@ def changes(masks):
     return np.mean([np.mean(a != b) for a, b in itertools.pairwise(masks)])
 
 
-@pytest.fixture(scope="module", params=["parts", "head"])
-def parser(request):
-    kwargs = {}
-    if request.param == "head":
-        kwargs = {
-            "class_set": HEAD,
-            "coarse_net": "residual",
-            "coarse_filters": (4, 4, 4),
-            "coarse_image_size": 64,
-        }
-    model = small_model(search_thresholds={**AS_IT_IS, "roll": 180.0}, **kwargs)
+@pytest.fixture(scope="module")
+def parser():
+    model = small_model(search_thresholds={**AS_IT_IS, "roll": 180.0})
     shake(model)
     return FaceParser(model)
 

@@ -31,9 +31,8 @@ def disk(middle=(180, 170), radius=80):
 
 
 def test_a_pose_moves_and_enlarges_the_photo():
-    middle = render(Pose())
-    np.testing.assert_array_equal(render(Pose(x=10.0, y=-4.0))[:-4, 10:],
-                                  middle[4:, :-10])  # fmt: skip
+    moved, shown = (render(pose).astype(int) for pose in (Pose(10.0, -4.0), Pose()))
+    assert np.abs(moved[:-4, 10:] - shown[4:, :-10]).max() <= 2
     # Back to where it was, but for what a pixel grid cannot say.
     larger = seen_from(disk(radius=88), Pose(zoom=1.1, y=17.0 * 0.1), Pose())
     assert mean_f1(larger, disk(middle=(179.5, 169))) > 0.97
