@@ -102,7 +102,7 @@ def test_the_page_in_chromium(chromium, address, files):  # noqa: F811
     page.get_by_label("a_mask.png", exact=True).wait_for()
     assert page.get_by_text("33.33 %").last.is_visible()
     page.get_by_role("tab", name="Many photos").click()
-    page.locator("input[type=file][multiple]").last.set_input_files(files)
+    page.locator('input[type=file][accept="image/*"]').nth(1).set_input_files(files)
     page.get_by_label("b.png", exact=True).wait_for()
     page.get_by_role("button", name="Parse them").click()
     result = page.get_by_label("Result")
