@@ -1,5 +1,6 @@
 """The page from Python: what it does, and once in Chromium."""
 
+import pathlib
 import sys
 import zipfile
 
@@ -17,10 +18,11 @@ from trainers import app
 
 def parse(photo):
     """Stands in for a `FaceParser`: hair above skin."""
+    name = pathlib.Path(photo).stem if isinstance(photo, str) else "face"
     photo = photo_array(photo)
     mask = np.zeros(photo.shape[:2], "uint8")
     mask[5:10, 5:25], mask[10:30, 5:25] = HEAD.id_of("hair"), HEAD.id_of("skin")
-    return ParsedFace(photo, mask, class_set=HEAD)
+    return ParsedFace(photo, mask, name=name, class_set=HEAD)
 
 
 @pytest.fixture
@@ -98,11 +100,9 @@ def test_the_page_in_chromium(chromium, address, files):  # noqa: F811
     page.goto(address)
     page.locator("input[type=file]").first.set_input_files(files[0])
     page.get_by_label("a_mask.png", exact=True).wait_for()
-    assert page.get_by_text("33.33 %").first.is_visible()
+    assert page.get_by_text("33.33 %").last.is_visible()
     page.get_by_role("tab", name="Many photos").click()
-    page.locator("input[type=file]:visible, input[type=file]").last.set_input_files(
-        files
-    )
+    page.locator('input[type=file][accept="image/*"]').nth(1).set_input_files(files)
     page.get_by_label("b.png", exact=True).wait_for()
     page.get_by_role("button", name="Parse them").click()
     result = page.get_by_label("Result")
