@@ -11,10 +11,11 @@ SEEDS ?= 0 1 2
 # Processes of `make test`; each takes some 3 GB and a core.
 TEST_WORKERS ?= 2
 
-.PHONY: help venv demo head helen celebamask_hq test backends lint format oracle clean
+.PHONY: help venv demo head helen celebamask_hq web web-test test coverage mutants docs \
+	backends lint audit format oracle clean
 
 help:  ## Show this list.
-	@grep -hE '^[a-z_]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_]+):.*## /  \1\t/'
+	@grep -hE '^[a-z_-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z_-]+):.*## /  \1\t/'
 
 venv: .venv/.installed  ## Make .venv and install the package, with every extra.
 
@@ -67,8 +68,35 @@ helen: $(SEEDS:%=runs/helen_%/model.keras)  ## The same of helen: the mean of th
 		--output=stn_icnn_tf/weights/helen.keras
 	$(BIN)/python -m trainers.evaluate --model=helen --dataset=helen --subgroups
 
+# What the page runs; any model of stn_icnn_tf/weights.
+WEB_MODEL ?= head
+
+web: build/browser/$(WEB_MODEL)/model.json  ## Build the page for browsers: web/build.
+	npm --prefix web ci --ignore-scripts --no-audit --no-fund
+	rm -rf web/build
+	node web/build.mjs $(<D)
+	$(BIN)/python web/example.py web/build/astronaut.png
+	cp stn_icnn_tf/weights/LICENSE web/build/LICENSE-weights.txt
+
+build/browser/%/model.json: stn_icnn_tf/weights/%.keras $(wildcard \
+		stn_icnn_tf/export/*.py stn_icnn_tf/inference/*.py) | venv
+	$(BIN)/python -m trainers.export --model=$* --output=$(@D) --format=browser
+
+web-test: web  ## Test that page, in the machine's Chromium.
+	$(BIN)/python -m pytest tests/web
+
 test: venv  ## Run the tests.
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
+
+coverage: venv  ## Run the tests, and list the branches that none of them takes.
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --cov --cov-report=term
+
+mutants: venv  ## Change the code in one place at a time (MODULE=losses): does a test notice?
+	$(BIN)/python -m pip install --quiet 'cosmic-ray>=8.7,<9'
+	$(BIN)/python -m tests.mutants $(MODULE)
+
+docs: venv  ## Make the site of the docs, strictly: build/site.
+	$(BIN)/python -m docs.site
 
 backends: venv .venv-backends/.installed  ## Check the masks on JAX and PyTorch.
 	$(BIN)/python -m pytest tests/test_backends.py
@@ -79,9 +107,13 @@ backends: venv .venv-backends/.installed  ## Check the masks on JAX and PyTorch.
 	.venv-backends/bin/python -m pip install --quiet -r requirements-backends.txt
 	@touch $@
 
-lint: venv  ## Check style and format.
+lint: venv  ## Check style, format and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+audit: venv  ## Look for known weaknesses in what is installed (asks the package index).
+	$(BIN)/pip-audit --local --skip-editable
 
 format: venv  ## Fix what can be fixed and format.
 	$(BIN)/ruff check --fix .
@@ -97,5 +129,5 @@ oracle: .venv-tfa/.installed  ## Rewrite the TensorFlow Addons vectors (needs Py
 	@touch $@
 
 clean:  ## Remove the environments, caches and build output.
-	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* .coverage* build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,23 +6,27 @@
 Many clients send photos, broken photos and malformed requests by gRPC, all at once.
 Every mask must be the one that the model gave when it was called directly; every
 broken photo must have an error of its own; every malformed request must be refused.
+Meanwhile the server is disturbed: by a slow client, by clients that vanish, by 10,000
+connections opened and closed, by a version that is swapped and by bodies of 200 MB.
 The stand-in for the server is started in a process of its own, or --address names a
-server that runs (--server_pid: its process, if its memory is to be watched).
+server that runs (--rest_address: its other port, if it is to be disturbed;
+--server_pid: its process, if its memory is to be watched).
 """
 
 import collections
 import contextlib
-import dataclasses
+import functools
 import pathlib
 import random
 import re
-import statistics
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
@@ -30,10 +34,15 @@ import tensorflow as tf
 from absl import app, flags
 
 from benchmarks.load_cases import SHARES, Case, make_cases
+from benchmarks.load_disturbances import Target, disturb
+from benchmarks.load_record import Record, describe
 from stn_icnn_tf.client.transports import GrpcTransport, ServingError
 from trainers.common.flags import refuse_arguments, usage_errors
 
 FLAGS = flags.FLAGS
+
+# Is told a kind of request, the kind of answer, and whether it is right.
+See = Callable[[str, str, bool], None]
 
 
 def define_flags() -> None:
@@ -41,6 +50,8 @@ def define_flags() -> None:
     flags.DEFINE_string("base_path", None, "Folder of the exported version folders.")
     flags.DEFINE_string("model_name", "face_parser", "Name of the served model.")
     flags.DEFINE_string("address", None, "HOST:PORT of a server; default: stand-in.")
+    flags.DEFINE_string("rest_address", None, "HOST:PORT of its REST interface.")
+    flags.DEFINE_bool("disturb", True, "Whether the server is disturbed meanwhile.")
     flags.DEFINE_integer("server_pid", None, "Process of the server at --address.")
     flags.DEFINE_integer("workers", 8, "Requests that the stand-in runs at once.", 1)
     flags.DEFINE_integer("clients", 64, "Clients at once.", 1)
@@ -52,58 +63,25 @@ def define_flags() -> None:
     )
 
 
-@dataclasses.dataclass
-class Record:
-    """What happened under load.
-
-    Attributes:
-        seconds: from the first request to the last answer.
-        answers: (kind of request, kind of answer, whether it is right) -> number.
-        latencies: seconds of each request that was answered with masks.
-        photos: masks that came back, or errors of broken photos.
-        memory: (seconds, bytes) of the server, in the order of time; may be empty.
-    """
-
-    seconds: float = 0.0
-    answers: collections.Counter = dataclasses.field(
-        default_factory=collections.Counter
-    )
-    latencies: list[float] = dataclasses.field(default_factory=list)
-    photos: int = 0
-    memory: list[tuple[float, int]] = dataclasses.field(default_factory=list)
-
-    @property
-    def wrong(self) -> int:
-        """Number of answers that are not the right ones."""
-        return sum(n for (*_, right), n in self.answers.items() if not right)
-
-    def memory_at(self, share: float) -> float:
-        """Returns the median bytes in a tenth of the time around a share of it."""
-        end = self.memory[-1][0]
-        middle, reach = end * min(max(share, 0.05), 0.95), end * 0.05
-        # At least the nearest: a busy machine may leave gaps.
-        reach = max(reach, min(abs(at - middle) for at, _ in self.memory))
-        return statistics.median(
-            size for at, size in self.memory if abs(at - middle) <= reach
-        )
-
-    @property
-    def growth(self) -> float:
-        """Share by which the memory at the end is over that of the first quarter."""
-        return self.memory_at(1.0) / self.memory_at(0.25) - 1.0
-
-
 def direct_parser(saved_model: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
     """Returns a function that calls a SavedModel directly: photo -> mask."""
     signature = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
     return lambda photo: signature(images=tf.constant(photo[None]))["mask"][0].numpy()
 
 
+class Server(NamedTuple):
+    """A server that runs: its two addresses, `HOST:PORT`, and its process."""
+
+    grpc: str
+    rest: str | None
+    pid: int | None
+
+
 @contextlib.contextmanager
 def stand_in_process(
     base_path: str | pathlib.Path, model_name: str, workers: int = 8
-) -> Iterator[tuple[str, int]]:
-    """Runs the stand-in as a process while the context lasts: its address and id.
+) -> Iterator[Server]:
+    """Runs the stand-in as a process while the context lasts.
 
     Raises:
         RuntimeError: if it does not start.
@@ -113,10 +91,10 @@ def stand_in_process(
     command += ["--grpc_port=0", "--rest_port=0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            port = re.search(r"gRPC (\d+)", process.stdout.readline())
-            if port is None:
+            ports = re.search(r"gRPC (\d+) REST (\d+)", process.stdout.readline())
+            if ports is None:
                 raise RuntimeError(f"The stand-in did not start: {' '.join(command)}")
-            yield f"localhost:{port[1]}", process.pid
+            yield Server(f"localhost:{ports[1]}", f"localhost:{ports[2]}", process.pid)
         finally:
             process.terminate()
 
@@ -154,6 +132,7 @@ def put_under_load(
     seconds: float,
     deadline: float,
     pid: int | None = None,
+    disturbance: Callable[[See], None] | None = None,
 ) -> Record:
     """Sends requests by many clients at once, each with a connection of its own.
 
@@ -165,6 +144,8 @@ def put_under_load(
         seconds: how long they go on.
         deadline: seconds that a request may take.
         pid: process whose memory is watched, or None.
+        disturbance: is called after a third of the time, and tells its argument what
+            it saw. Requests are sent until a quarter of the time after it ended.
     """
     record, lock = Record(), threading.Lock()
     counts = collections.Counter(case.kind for case in cases)
@@ -173,14 +154,31 @@ def put_under_load(
     requests = [new_request(transports[0], case) for case in cases]
     start = time.perf_counter()
 
+    disturbed = threading.Event()
+
+    def see(kind: str, answer: str, right: bool) -> None:
+        with lock:
+            record.answers[kind, answer, right] += 1
+
+    def disturb_meanwhile() -> None:
+        try:
+            if disturbance is not None:
+                time.sleep(seconds / 3)
+                disturbance(see)
+                time.sleep(seconds / 4)
+        except Exception as error:
+            see("disturbance", repr(error), False)
+        finally:
+            disturbed.set()
+
     def send(seed: int, transport: GrpcTransport) -> None:
         rng = random.Random(seed)
-        while time.perf_counter() - start < seconds:
+        while time.perf_counter() - start < seconds or not disturbed.is_set():
             (index,) = rng.choices(range(len(cases)), weights)
             case = cases[index]
             kind, right, latency = ask(transport, case, requests[index], deadline)
+            see(case.kind, kind, right)
             with lock:
-                record.answers[case.kind, kind, right] += 1
                 if right and case.masks is not None:
                     record.latencies.append(latency)
                     record.photos += len(case.masks)
@@ -189,6 +187,7 @@ def put_under_load(
         threading.Thread(target=send, args=(seed, transport))
         for seed, transport in enumerate(transports)
     ]
+    threads.append(threading.Thread(target=disturb_meanwhile))
     server = None if pid is None else psutil.Process(pid)
     for thread in threads:
         thread.start()
@@ -203,35 +202,6 @@ def put_under_load(
     return record
 
 
-def describe(record: Record) -> str:
-    """Formats what happened, for people."""
-    lines = [f"{'request':<16}{'answer':<22}{'number':>8}"]
-    for (kind, answer, right), number in sorted(record.answers.items()):
-        lines.append(f"{kind:<16}{answer:<22}{number:8d}{'' if right else '  WRONG'}")
-    total = sum(record.answers.values())
-    lines.append(
-        f"{total} requests in {record.seconds:.1f} s: "
-        f"{total / record.seconds:.1f} requests/s, "
-        f"{record.photos / record.seconds:.1f} photos/s"
-    )
-    if record.latencies:
-        p50, p90, p99, top = 1000 * np.percentile(record.latencies, [50, 90, 99, 100])
-        lines.append(
-            f"latency, requests with masks, ms: p50 {p50:.0f}, p90 {p90:.0f}, "
-            f"p99 {p99:.0f}, max {top:.0f}"
-        )
-    if record.memory:
-        start, quarter, middle, end = (
-            record.memory_at(share) / 2**20 for share in (0.0, 0.25, 0.5, 1.0)
-        )
-        lines.append(
-            f"memory of the server, MiB: start {start:.0f}, first quarter "
-            f"{quarter:.0f}, middle {middle:.0f}, end {end:.0f}: "
-            f"{record.growth:+.1%} since the first quarter"
-        )
-    return "\n".join(lines)
-
-
 def main(argv: list[str]) -> None:
     """Runs the script; exits 1 if an answer is wrong, or memory grows."""
     refuse_arguments(argv)
@@ -243,19 +213,31 @@ def main(argv: list[str]) -> None:
         parse = direct_parser(pathlib.Path(FLAGS.base_path) / str(latest))
         cases = make_cases(parse, FLAGS.side)
     with contextlib.ExitStack() as stack:
-        address, pid = FLAGS.address, FLAGS.server_pid
-        if address is None:
-            address, pid = stack.enter_context(
-                stand_in_process(FLAGS.base_path, FLAGS.model_name, FLAGS.workers)
+        server = Server(FLAGS.address, FLAGS.rest_address, FLAGS.server_pid)
+        base_path = None
+        if FLAGS.address is None:
+            # Its versions will be swapped: a copy of them.
+            base_path = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            folder = pathlib.Path(FLAGS.base_path) / str(latest)
+            shutil.copytree(folder, base_path / str(latest))
+            server = stack.enter_context(
+                stand_in_process(base_path, FLAGS.model_name, FLAGS.workers)
             )
+        disturbance = None
+        if FLAGS.disturb and server.rest is not None:
+            target = Target(
+                server.grpc, server.rest, FLAGS.model_name, base_path, FLAGS.deadline
+            )
+            disturbance = functools.partial(disturb, target, cases[0])
         record = put_under_load(
-            address,
+            server.grpc,
             FLAGS.model_name,
             cases,
             FLAGS.clients,
             FLAGS.seconds,
             FLAGS.deadline,
-            pid,
+            server.pid,
+            disturbance,
         )
     print(describe(record))
     if record.wrong:

@@ -20,7 +20,8 @@ GROUPS = {
 def known_names(class_set: ClassSet) -> dict[str, tuple[int, ...]]:
     """Lists what names a class or several, with their ids; a class's own name first."""
     names = class_set.names
-    known = {name: (class_id,) for class_id, name in enumerate(names) if class_id}
+    known: dict[str, tuple[int, ...]] = {}
+    known |= {name: (class_id,) for class_id, name in enumerate(names) if class_id}
     others = [(part.name, part.classes) for part in class_set.parts]
     others += class_set.columns
     others += [

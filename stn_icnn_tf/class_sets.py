@@ -50,12 +50,11 @@ class ClassSet:
     Raises:
         ValueError: if the attributes contradict each other.
 
-    Example:
-
-    >>> EIGHT_PARTS.names[3]
-    'left_eye'
-    >>> ClassSet.from_config(EIGHT_PARTS.get_config()) == EIGHT_PARTS
-    True
+    Examples:
+        >>> EIGHT_PARTS.names[3]
+        'left_eye'
+        >>> ClassSet.from_config(EIGHT_PARTS.get_config()) == EIGHT_PARTS
+        True
     """
 
     names: tuple[str, ...]
@@ -88,11 +87,11 @@ class ClassSet:
                     f"Argument `{argument}` must hold class ids 1 to "
                     f"{self.num_classes - 1}, each once. Received: {ids}"
                 )
-        for name, ids in self.columns:
-            if not ids or not self._are_classes(ids):
+        for name, merged in self.columns:
+            if not merged or not self._are_classes(merged):
                 raise ValueError(
                     "Argument `columns` must merge class ids 1 to "
-                    f"{self.num_classes - 1}. Received: {name}={ids}"
+                    f"{self.num_classes - 1}. Received: {name}={merged}"
                 )
         for part in self.parts:
             channels = {len(p.classes) for p in self.parts if p.net == part.net}
@@ -192,8 +191,6 @@ class ClassSet:
             ) from error
 
 
-# The paper's classes. Colours: warm on the image's left, cold on its right, lips from
-# dark to light. Columns: those of the paper's tables.
 EIGHT_PARTS = ClassSet(
     names=(
         BACKGROUND,
@@ -236,9 +233,12 @@ EIGHT_PARTS = ClassSet(
         ("mouth", (6, 7, 8)),
     ),
 )
+"""The paper's classes.
 
-# The whole head: the eight parts by their ids, and what only the coarse net labels.
-# Names and colours are CelebAMask-HQ's, but that left and right are the image's.
+Colours: warm on the image's left, cold on its right, lips from dark to light. Columns:
+those of the paper's tables.
+"""
+
 HEAD = ClassSet(
     names=(
         *EIGHT_PARTS.names,
@@ -278,8 +278,13 @@ HEAD = ClassSet(
     mirror_pairs=(*EIGHT_PARTS.mirror_pairs, (10, 11)),
     columns=(*EIGHT_PARTS.columns, ("ears", (10, 11))),
 )
+"""The whole head: the eight parts by their ids, and what only the coarse net labels.
+
+Names and colours are CelebAMask-HQ's, but that left and right are the image's.
+"""
 
 CLASS_SETS = {"eight_parts": EIGHT_PARTS, "head": HEAD}
+"""The class sets that go by a name."""
 
 
 def as_class_set(value: ClassSet | Mapping[str, Any] | str) -> ClassSet:

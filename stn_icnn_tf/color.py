@@ -1,6 +1,7 @@
 """Colours: sRGB and CIELAB (white point D65). No TensorFlow, no Keras."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import ImageColor
@@ -58,7 +59,7 @@ def read_color(color: str | Sequence[int]) -> tuple[int, int, int]:
     Raises:
         ValueError: if it is none; an alpha is one number too many.
     """
-    values = color
+    values: Any = color
     if isinstance(color, str):
         try:
             values = ImageColor.getrgb(color)
@@ -71,4 +72,5 @@ def read_color(color: str | Sequence[int]) -> tuple[int, int, int]:
             "Argument `color` must be like #a03020, a name such as crimson, or red, "
             f"green and blue of 0..255. Received: color={color}"
         )
-    return tuple(int(value) for value in values)
+    red, green, blue = map(int, values)
+    return red, green, blue

@@ -51,7 +51,7 @@ def tint(
         ValueError: if `color` or `strength` is none.
     """
     strength = checked_strength(strength)
-    light, *chroma = to_lab(np.uint8(read_color(color)))
+    light, *chroma = to_lab(np.array(read_color(color), "uint8"))
     light = np.clip(light, 1.0, 99.0)
     result = photo.copy()
     for start in range(0, len(photo), _ROWS):
@@ -96,7 +96,7 @@ def smooth(
         return matting.box_mean(plane * weight, radius) / total
 
     colors = np.moveaxis(matting.resize_photo(photo, small).astype("float32"), -1, 0)
-    luma = np.tensordot(np.float32([0.299, 0.587, 0.114]), colors, 1)
+    luma = np.tensordot(np.array([0.299, 0.587, 0.114], "float32"), colors, 1)
     variance = np.maximum(mean(luma * luma) - mean(luma) ** 2, 0.0)
     # How much of a pixel stays: more where its surroundings vary more than skin does.
     stays = variance / (variance + SKIN_DEVIATION**2)

@@ -4,10 +4,11 @@ import contextlib
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from stn_icnn_tf.inference.face_search import FaceSearch, framed_spec
 from stn_icnn_tf.inference.fused import FusedModel
@@ -57,13 +58,12 @@ class FaceParser:
         model: the fused model.
         class_set: of the masks.
 
-    Example:
-
-    >>> parser = FaceParser("head")
-    >>> face = parser("me.jpg")
-    >>> face.mask.shape
-    (512, 512)
-    >>> face.crop("mouth").save("mouth.png")
+    Examples:
+        >>> parser = FaceParser("head")
+        >>> face = parser("me.jpg")
+        >>> face.mask.shape
+        (512, 512)
+        >>> face.crop("mouth").save("mouth.png")
 
     Raises:
         ValueError: if an argument is not one of the above.
@@ -80,7 +80,7 @@ class FaceParser:
     ) -> None:
         self._device = _known_device(device)
         if not isinstance(model, StnIcnn):
-            model = load_model(model)
+            model = load_model(os.fspath(model))
         with self._on_device():
             self.model = FusedModel(model, precision)
         self.find_faces = find_faces
@@ -99,6 +99,18 @@ class FaceParser:
         )
         self._probabilities = _compiled(self._framed_probabilities, _PHOTO)
         self._square_probabilities = _compiled(self._cut_probabilities, _PHOTO, _SQUARE)
+
+    @overload
+    def __call__(self, photos: str | os.PathLike | bytes | Image.Image) -> ParsedFace:
+        pass
+
+    @overload
+    def __call__(self, photos: list | tuple) -> list[ParsedFace]:
+        pass
+
+    @overload  # By its axes.
+    def __call__(self, photos: np.ndarray) -> ParsedFace | list[ParsedFace]:
+        pass
 
     def __call__(self, photos: Any) -> ParsedFace | list[ParsedFace]:
         """Parses a photo, or several.
@@ -127,10 +139,10 @@ class FaceParser:
         with self._on_device():
             if self._detector is not None:
                 return [
-                    self._parse_every_face(photo, name)
+                    self._parse_every_face(photo, name, self._detector)
                     for photo, name in zip(photos, names, strict=True)
                 ]
-            faces: list[ParsedFace] = [None] * len(photos)
+            faces: dict[int, ParsedFace] = {}
             for batch in batches_by_size([photo.shape[:2] for photo in photos]):
                 first = batch[0]
                 if is_large(photos[first]):  # Then it is alone.
@@ -140,7 +152,7 @@ class FaceParser:
                 for place, i in enumerate(batch):
                     one = {name: value[place] for name, value in framed.items()}
                     faces[i] = self._finish(photos[i], names[i], one)
-            return faces
+            return [faces[i] for i in range(len(photos))]
 
     def _parse_large(self, photo: np.ndarray, name: str) -> ParsedFace:
         found = self._large.parse(photo)
@@ -181,9 +193,12 @@ class FaceParser:
             class_set=self.class_set,
         )
 
-    def _parse_every_face(self, photo: np.ndarray, name: str) -> ParsedFace:
+    def _parse_every_face(
+        self, photo: np.ndarray, name: str, detector: Detector
+    ) -> ParsedFace:
         """Parses every face that is detected; the larger ones are in front."""
-        found = [self._parse_detected(photo, square) for square in self._detect(photo)]
+        squares = self._detect(photo, detector)
+        found = [self._parse_detected(photo, square) for square in squares]
         faces = [
             self._face_in_square(photo, f"{name}_{i}", face)
             for i, face in enumerate(found)
@@ -205,14 +220,14 @@ class FaceParser:
 
         return ParsedFace(photo, mask, probabilities, None, name, faces, self.class_set)
 
-    def _detect(self, photo: np.ndarray) -> list[np.ndarray]:
+    def _detect(self, photo: np.ndarray, detector: Detector) -> list[np.ndarray]:
         if not is_large(photo):
-            return self._detector(photo)
+            return detector(photo)
         copy, factor = shrunk(photo)
-        return [scaled_square(square, factor) for square in self._detector(copy)]
+        return [scaled_square(square, factor) for square in detector(copy)]
 
     def _parse_detected(self, photo: np.ndarray, square: np.ndarray) -> dict:
-        square, found = np.float32(square), None
+        square, found = np.asarray(square, "float32"), None
         if is_large(photo):
             found = self._large.parse_square(photo, square)
         return found or self._parse_square(photo, square)

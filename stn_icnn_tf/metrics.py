@@ -1,6 +1,6 @@
 """Confusion matrices, and the scores that the paper's tables are made of."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import keras
@@ -89,7 +89,7 @@ def _score_tensors(
         result[f"{name}_f1"] = f1[class_id]
     for index, (name, _) in enumerate(merged, start=count):
         result[name] = f1[index]
-    means = {"mean_f1": drawn}
+    means: dict[str, Sequence[int]] = {"mean_f1": drawn}
     if len(cropped) < count - 1:
         means["parts_mean_f1"] = parts
     for name, ids in means.items():
@@ -150,11 +150,10 @@ class FaceParsingScores(keras.metrics.Metric):
         undrawn: ids of the classes that the labels do not draw: where one is
             predicted, background is counted, and it has no score.
 
-    Example:
-
-    >>> metric = FaceParsingScores()
-    >>> metric.update_state(labels, masks)
-    >>> metric.result()["overall"]
+    Examples:
+        >>> metric = FaceParsingScores()
+        >>> metric.update_state(labels, masks)
+        >>> metric.result()["overall"]
 
     Keras's own loop takes it, too; the scores are then in the logs, by their names:
 

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from stn_icnn_tf.files import path_with_suffix, write_whole
+from stn_icnn_tf.keras_file import is_saved, read_saved_config, refuse_objects
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.shipped import shipped_file, shipped_models
 
@@ -20,7 +21,7 @@ KERNEL_DIGITS = 4
 
 
 def load_model(model: str | pathlib.Path) -> StnIcnn:
-    """Loads a model.
+    """Loads a model, and runs nothing that its file may hold.
 
     Args:
         model: a run folder (that holds `model.keras`), a `.keras` file, or the
@@ -32,13 +33,7 @@ def load_model(model: str | pathlib.Path) -> StnIcnn:
     Raises:
         ValueError: if `model` is none of these, holds something else, or is damaged.
     """
-    loaded = _read_model(model_file(model), model)
-    if not isinstance(loaded, StnIcnn):
-        raise ValueError(
-            f"Argument `model` must hold a StnIcnn. Received: model={model}, "
-            f"which holds a {type(loaded).__name__}"
-        )
-    return loaded
+    return _read_model(model_file(model), model)
 
 
 def model_file(model: str | pathlib.Path) -> pathlib.Path:
@@ -57,11 +52,12 @@ def model_file(model: str | pathlib.Path) -> pathlib.Path:
     )
 
 
-def _read_model(path: pathlib.Path, model: str | pathlib.Path) -> keras.Model:
+def _read_model(path: pathlib.Path, model: str | pathlib.Path) -> StnIcnn:
     try:
-        if not zipfile.is_zipfile(path):  # Keras would say that it is not there.
-            raise ValueError("it is torn, or no .keras file at all")
-        return keras.saving.load_model(path, compile=False)
+        saved = read_saved_config(path)
+        if is_saved(saved, StnIcnn):
+            refuse_objects(saved["config"])
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
     # An unknown layer, other weights, damage inside: Keras has many errors.
     except Exception as error:
         reason = str(error).rpartition("Exception encountered: ")[2].strip()
@@ -70,6 +66,10 @@ def _read_model(path: pathlib.Path, model: str | pathlib.Path) -> keras.Model:
             "Argument `model` must hold a model that Keras can load. "
             f"Received: model={model}, of which {path} cannot be loaded: {reason}"
         ) from error
+    raise ValueError(
+        f"Argument `model` must hold a StnIcnn. Received: model={model}, which holds a "
+        f"{saved['class_name']}"
+    )
 
 
 def save_compact(model: StnIcnn, path: str | os.PathLike) -> None:

@@ -64,7 +64,9 @@ class Region:
             "" if share is None else round(share, 6)
             for share in (self.share_of_photo, self.share_of_face)
         ]
-        colors = [round(v, 2) for v in (*self.rgb, *self.lab)] if self.rgb else [""] * 6
+        colors: list[Any] = [""] * 6
+        if self.rgb is not None and self.lab is not None:
+            colors = [round(value, 2) for value in (*self.rgb, *self.lab)]
         return (self.name, self.pixels, *shares, *colors, *(self.box or [""] * 4))
 
 

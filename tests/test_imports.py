@@ -13,10 +13,10 @@ RANKS = (
     ("class_sets", "files", "extras", "photos", "shipped", "client"),
     ("class_groups", "color", "matting"),
     ("effects", "regions", "geometry"),
-    ("visualize", "parsed_face", "layers", "losses", "metrics", "data"),
+    ("visualize", "face_effects", "parsed_face", "layers", "losses", "metrics", "data"),
     ("models",),
     ("inference",),
-    ("pretrained", "export"),
+    ("keras_file", "pretrained", "export"),
     ("face_parser",),
 )
 

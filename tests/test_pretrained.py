@@ -168,23 +168,9 @@ def test_release_script_averages_models_that_are_alike(tmp_path, monkeypatch):
         release.main(["release"])
 
 
-@keras.saving.register_keras_serializable(package="only_here")
-class _Odd(keras.layers.Layer):
-    def call(self, x):
-        return x
-
-
-def test_files_that_keras_cannot_load_are_named(tmp_path, monkeypatch):
+def test_damaged_files_are_named(tmp_path):
     path = tmp_path / "model.keras"
-    keras.Sequential([keras.Input((3,)), _Odd(name="odd")]).save(path)
-    with pytest.raises(ValueError, match="must hold a StnIcnn.*Sequential"):
-        load_model(path)
-    # As where it is loaded by someone who does not have the layer's code.
-    monkeypatch.delitem(
-        keras.saving.get_custom_objects(), "only_here>_Odd", raising=True
-    )
-    with pytest.raises(ValueError, match="`model`.*Could not locate class '_Odd'$"):
-        load_model(tmp_path)
+    small_model().save(path)
     content = path.read_bytes()
     for damaged in (b"no zip", content[: len(content) // 2], b""):
         path.write_bytes(damaged)

@@ -3,7 +3,10 @@
 python -m trainers.benchmark --model=runs/helen --output=benchmark
 """
 
+import functools
 import json
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from absl import app, flags
@@ -105,12 +108,15 @@ def time_forms(
         bfloat16`: one matrix product.
     """
     photos = random_photos(batch, size)
-    parsers = {"keras": model, **{p: FusedModel(model, p) for p in PRECISIONS}}
-    functions = {}
+    parsers: dict[str, Any] = {
+        "keras": model,
+        **{p: FusedModel(model, p) for p in PRECISIONS},
+    }
+    functions: dict[str, Callable[[], object]] = {}
     for name, parser in parsers.items():
         shape = photos.shape if jit_compile else (None, None, None, 3)
         function = compiled_masks(parser, shape, jit_compile)
-        functions[name] = lambda function=function: function(photos)
+        functions[name] = functools.partial(function, photos)
     for precision in PRECISIONS:
         functions[f"ceiling {precision}"] = matrix_product(precision, CEILING_SIDE)
     return time_in_turn(functions, runs)

@@ -70,7 +70,7 @@ def draw_curves(histories: dict[str, History]) -> Any:
                 ]
                 # A run without the stage, too: colours stay with their runs.
                 panel.plot(*(zip(*points) if points else ((), ())), ".-", label=name)
-            panel.set_ylabel(measures.get(key, ""))
+            panel.set_ylabel(measures[key] if key else "")
             panel.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             panel.grid(alpha=0.3)
     figure.legend(

@@ -187,13 +187,14 @@ def main(argv: list[str]) -> None:
         )
         label_map = find_label_map(builder, model.class_set)
         dataset = load_split(builder, FLAGS.split)
+    parser: Pipeline = model
     if FLAGS.form != "keras":
-        model = FusedModel(model, FLAGS.form)
+        parser = FusedModel(model, FLAGS.form)
     class_set, groups = label_map.class_set, None
     if FLAGS.subgroups:
         groups = SubgroupScores(class_set, label_map.undrawn)
     results = evaluate(
-        model, dataset, FLAGS.cropper, label_map, groups, FLAGS.find_faces
+        parser, dataset, FLAGS.cropper, label_map, groups, FLAGS.find_faces
     )
     print(f"Cropper: {FLAGS.cropper}")
     print(format_table(results, class_set))

@@ -1,14 +1,16 @@
-"""Exports a model: as a SavedModel for TensorFlow Serving, as LiteRT or as ONNX.
+"""Exports a model: for TensorFlow Serving, as LiteRT or ONNX, or for a browser.
 
 python -m trainers.export --model=runs/helen --output=serving/face_parser
 python -m trainers.export --model=runs/helen --output=face.tflite --format=litert
 python -m trainers.export --model=runs/helen --output=face.onnx --format=onnx
+python -m trainers.export --model=head --output=exports/head --format=browser
 """
 
 import pathlib
 
 from absl import app, flags
 
+from stn_icnn_tf.export.browser import export_browser
 from stn_icnn_tf.export.litert import LITERT_PRECISIONS, export_litert
 from stn_icnn_tf.export.onnx import export_onnx
 from stn_icnn_tf.export.saved_model import export_saved_model, next_version
@@ -33,7 +35,7 @@ def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_model_flag()
     flags.DEFINE_enum("format", "saved_model", tuple(WRITERS), "What to write.")
-    define_path("output", None, "Served model's folder, or a file: NAME.tflite, .onnx.")
+    define_path("output", None, "Folder, or a file: NAME.tflite, NAME.onnx.")
     flags.DEFINE_integer("version", 1, "Version folder to write; replaces it.")
     flags.DEFINE_bool(
         "next_version", False, "Write the version after the newest one instead."
@@ -43,7 +45,7 @@ def define_flags() -> None:
         "float32",
         tuple(dict.fromkeys(PRECISIONS + LITERT_PRECISIONS)),
         f"Arithmetic of the networks; saved_model: {', '.join(PRECISIONS)}; "
-        f"litert: {', '.join(LITERT_PRECISIONS)}; onnx: float32.",
+        f"litert: {', '.join(LITERT_PRECISIONS)}; onnx, browser: float32.",
     )
     flags.DEFINE_bool(
         "find_faces",
@@ -62,11 +64,13 @@ _FLAGS_OF = {
     "saved_model": ("version", "next_version", "find_faces"),
     "litert": ("size", "calibration"),
     "onnx": ("size",),
+    "browser": (),
 }
 _PRECISIONS = {
     "saved_model": PRECISIONS,
     "litert": LITERT_PRECISIONS,
     "onnx": ("float32",),
+    "browser": ("float32",),
 }
 _SUFFIXES = {"litert": ".tflite", "onnx": ".onnx"}
 
@@ -126,10 +130,16 @@ def write_onnx(model: StnIcnn) -> pathlib.Path:
     return export_onnx(model, FLAGS.output, parse_size(FLAGS.size))
 
 
+def write_browser(model: StnIcnn) -> pathlib.Path:
+    """Writes what the page of `web/` runs."""
+    return export_browser(model, FLAGS.output, pathlib.Path(FLAGS.model).stem)
+
+
 WRITERS = {
     "saved_model": write_saved_model,
     "litert": write_litert,
     "onnx": write_onnx,
+    "browser": write_browser,
 }
 
 

@@ -90,7 +90,7 @@ def window_errors(
     centers = np.asarray(part_centers(mask, class_set)[0])
     ys, xs = np.nonzero(np.isin(mask, class_set.part_classes))
     face = max(np.ptp(xs), np.ptp(ys)) + 1 if len(xs) else 1
-    errors = []
+    errors: list[tuple[float, float, bool] | None] = []
     for part, box, center in zip(class_set.parts, boxes, centers, strict=True):
         whole = part_box(mask, part)
         if whole is None:

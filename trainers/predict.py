@@ -5,13 +5,18 @@ whose mask or overlay is there already is left, unless --overwrite is given.
 
   python -m trainers.predict ME.jpg --output=masks
   python -m trainers.predict --model=runs/helen --input=photos --output=masks
+  cat ME.jpg | face-parse - > mask.png
+  face-parse 'photos/**/*.jpg' --json > faces.jsonl
 
 --classes, --tint, --smooth_skin, --cut_out and --regions write more: docs/effects.md.
 """
 
+import contextlib
+import json
 import pathlib
 import sys
 from collections.abc import Callable
+from typing import Any, BinaryIO
 
 import numpy as np
 from absl import app, flags
@@ -19,14 +24,13 @@ from tqdm import tqdm
 
 from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.inference.fused import PRECISIONS
-from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.photos import read_photo
 from trainers.common.effect_flags import NO_EFFECTS, Effects, define_effect_flags
 from trainers.common.flags import define_overwrite, usage_errors
 from trainers.common.paths import (
     define_path,
     define_paths,
-    local_path,
+    matched_paths,
     output_folder,
 )
 from trainers.common.photos import (
@@ -35,15 +39,26 @@ from trainers.common.photos import (
     output_stems,
     unique_photos,
 )
+from trainers.common.records import photo_record
+from trainers.common.streams import STDIN, result_stream
 
 FLAGS = flags.FLAGS
+
+# How a photo without a name is called.
+_STDIN_PHOTO = pathlib.Path("stdin")
 
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_path("model", "head", "Shipped model, run folder, or .keras file.")
-    define_paths("input", [], "A photo, or a folder of photos; may be repeated.")
+    define_paths("input", [], "A photo, a folder of photos, or a glob; repeatable.")
     define_path("output", "masks", "Folder for the masks and overlays.")
+    flags.DEFINE_bool(
+        "json",
+        False,
+        "Print a line of JSON a photo: sizes, colours, boxes; no pictures, unless "
+        "--output is given.",
+    )
     flags.DEFINE_bool(
         "find_faces", True, "Search for a face that is small, off the middle or rolled."
     )
@@ -56,41 +71,55 @@ def define_flags() -> None:
 
 
 def parse_photos(
-    parse: Callable[[np.ndarray], ParsedFace],
+    parse: Callable[[np.ndarray], Any],
     photos: list[pathlib.Path],
-    output: pathlib.Path,
+    output: pathlib.Path | None,
     effects: Effects = NO_EFFECTS,
     overwrite: bool = False,
+    lines: BinaryIO | None = None,
+    read: Callable[[pathlib.Path], np.ndarray] = read_photo,
 ) -> list[tuple[pathlib.Path, str]]:
     """Parses photos one by one; says which have no face.
 
     Args:
         parse: a `FaceParser`.
         photos: their files.
-        output: folder for the masks and overlays.
+        output: folder for the masks and overlays; None: no pictures are written.
         effects: what else is written.
         overwrite: whether to replace files that are there already.
+        lines: where a line of JSON a photo is written, see `photo_record`; of one that
+            was not parsed it has the reason as `error`.
+        read: what reads a file.
 
     Returns:
         the files that were not parsed, or whose result could not be written, with the
         reason. An error of the model is none of theirs: it is raised.
     """
-    output.mkdir(parents=True, exist_ok=True)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
     failed, rows = [], []
+
+    def write_line(record: dict[str, Any]) -> None:
+        if lines is not None:
+            lines.write(json.dumps(record).encode() + b"\n")
+            lines.flush()
 
     def report(path: pathlib.Path, reason: str) -> None:
         failed.append((path, reason))
         print(f"{path}: not parsed: {reason}", file=sys.stderr)
+        write_line({"photo": str(path), "error": reason})
 
     stems = output_stems(photos)
     for path, stem in zip(tqdm(photos, unit=" photos"), stems, strict=True):
-        there = None if overwrite else existing_output(output, stem, effects.endings)
+        there = None
+        if output is not None and not overwrite:
+            there = existing_output(output, stem, effects.endings)
         if there is not None:
             report(path, there)
             continue
         # One bad file must not cost the others.
         try:
-            photo = read_photo(path)
+            photo = read(path)
         except OSError as error:
             report(path, str(error))
             continue
@@ -98,35 +127,97 @@ def parse_photos(
         if not face.faces:
             print(f"{path}: no face found", file=sys.stderr)
         try:
-            face.save(output, stem)
-            effects.save(face, output, stem)
+            if output is not None:
+                face.save(output, stem)
+                effects.save(face, output, stem)
         except OSError as error:
             report(path, f"cannot be written: {error}")
             continue
         rows += effects.rows(face, path)
+        write_line(photo_record(face, path))
     effects.write_regions(rows)
     return failed
+
+
+def parse_stdin(
+    parse: Callable[[np.ndarray], Any], effects: Effects, stream: BinaryIO
+) -> None:
+    """Parses the photo on standard input, and writes one picture; exits 1 if it fails.
+
+    Args:
+        parse: a `FaceParser`.
+        effects: what is written: the mask, if nothing is asked for.
+        stream: where it is written to, as PNG.
+    """
+    try:
+        photo = _read_stdin()
+    except OSError as error:
+        print(f"Standard input: not parsed: {error}", file=sys.stderr)
+        sys.exit(1)
+    face = parse(photo)
+    if not face.faces:
+        print("Standard input: no face found", file=sys.stderr)
+    effects.single(face).save(stream, "PNG")
+    effects.write_regions(effects.rows(face, _STDIN_PHOTO))
+
+
+def _read_stdin(path: pathlib.Path | None = None) -> np.ndarray:
+    return read_photo(sys.stdin.buffer.read())
 
 
 def main(argv: list[str]) -> None:
     """Runs the script; exits 1 if a file failed."""
     with usage_errors():
-        inputs = [*map(local_path, argv[1:]), *FLAGS.input]
+        inputs = [*argv[1:], *FLAGS.input]
         if not inputs:
             raise ValueError("Name a photo, or a folder of photos: face-parse ME.jpg")
-        photos = unique_photos(
-            photo for path in inputs for photo in list_photos(pathlib.Path(path))
-        )
-        output = output_folder(FLAGS.output)
+        from_stdin = STDIN in inputs
+        if from_stdin and len(inputs) > 1:
+            raise ValueError(f"`{STDIN}`, standard input, is one photo: name no others")
+        photos = [_STDIN_PHOTO] if from_stdin else _listed(inputs)
         effects = Effects.from_flags()
+        output, to_stdout = _where_to(from_stdin, effects)
         parser = FaceParser(
             FLAGS.model, FLAGS.find_faces, FLAGS.detect_faces, FLAGS.precision
         )
         effects.check(parser.class_set, FLAGS.overwrite)
-    failed = parse_photos(parser, photos, output, effects, FLAGS.overwrite)
-    print(f"{len(photos) - len(failed)} of {len(photos)} photos -> {FLAGS.output}")
+    with result_stream() if to_stdout else contextlib.nullcontext() as stream:
+        if stream is not None and not FLAGS.json:
+            parse_stdin(parser, effects, stream)
+            return
+        read = _read_stdin if from_stdin else read_photo
+        failed = parse_photos(
+            parser, photos, output, effects, FLAGS.overwrite, stream, read
+        )
+        where = "standard output" if output is None else FLAGS.output
+        print(f"{len(photos) - len(failed)} of {len(photos)} photos -> {where}")
     if failed:
         sys.exit(1)
+
+
+def _listed(inputs: list[str]) -> list[pathlib.Path]:
+    paths = [pathlib.Path(path) for text in inputs for path in matched_paths(text)]
+    return unique_photos(photo for path in paths for photo in list_photos(path))
+
+
+def _where_to(from_stdin: bool, effects: Effects) -> tuple[pathlib.Path | None, bool]:
+    """Tells the folder of the pictures, if any; and whether stdout is for a result.
+
+    Raises:
+        ValueError: if the flags do not go together.
+    """
+    if FLAGS["output"].present or not (from_stdin or FLAGS.json):
+        return output_folder(FLAGS.output), FLAGS.json
+    if FLAGS.json and effects.endings:
+        raise ValueError("Pictures besides --json need a folder: --output=FOLDER")
+    if not FLAGS.json:
+        effects.check_single()
+        if sys.stdout.isatty():
+            raise ValueError(
+                "The mask is a PNG file, and standard output is a terminal: "
+                "face-parse - > MASK.png, or --output=FOLDER"
+            )
+    return None, True
 
 
 def run() -> None:

@@ -110,7 +110,7 @@ def request_photos(
         failed[path] = reason
         print(f"{path}: not parsed: {reason}", file=sys.stderr)
 
-    tried = set()
+    tried: set[pathlib.Path] = set()
     with tqdm(total=len(photos), unit=" photos") as progress:
         for sent in read_batches(photos, batch, report, None if overwrite else output):
             tried.update(path for path, *_ in sent)
@@ -135,7 +135,7 @@ def _save_answers(
     sent: Batch, answers: list[ParsedPhoto], output: pathlib.Path, report: Report
 ) -> None:
     for (path, stem, _), answer in zip(sent, answers, strict=True):
-        if answer.error:
+        if answer.mask is None:
             report(path, answer.error)
             continue
         try:

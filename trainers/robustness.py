@@ -6,6 +6,7 @@ Each change is made to photo and label alike, and the model sees nothing else.
 """
 
 from collections.abc import Callable, Collection
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -116,7 +117,7 @@ def measure(
         the mean move of the window's centre against its side; and overlays, one a
         change for each of the first photos.
     """
-    parser = FaceParser(model)
+    parser: Callable[[np.ndarray], Any] = FaceParser(model)
     class_set = model.class_set
     metrics = {name: FaceParsingScores(class_set, undrawn=undrawn) for name in CHANGES}
     covered: list[tuple[bool, bool, float]] = []
@@ -135,15 +136,16 @@ def measure(
         rng = np.random.default_rng(index)
         before = window_boxes(thetas["as it is"], mask.shape)
         whole = window_errors(before, mask, class_set)
-        for part in range(class_set.num_parts):
-            if whole[part] is None:
+        for part, uncovered in enumerate(whole):
+            if uncovered is None:
                 continue
             hidden, _ = cover_parts(photo, mask, [part], "skin", rng, class_set)
             after = window_boxes(parser(hidden).theta, mask.shape)
             move = (after[part] - before[part]).reshape(2, 2).mean(axis=0)
             side = before[part][2] - before[part][0]
-            held = window_errors(after, mask, class_set)[part][2]
-            covered.append((held, whole[part][2], float(np.hypot(*move) / side)))
+            # The mask has the part, so there is an error.
+            *_, held = cast(tuple, window_errors(after, mask, class_set)[part])
+            covered.append((held, uncovered[2], float(np.hypot(*move) / side)))
     scores = {}
     for name, metric in metrics.items():
         result = metric.result()

@@ -4,8 +4,10 @@ python -m serving.stand_in --base_path=served/face_parser
 """
 
 import signal
+import sys
 import threading
 
+import tensorflow as tf
 from absl import app, flags
 
 from serving.stand_in.models import LoadedModel
@@ -13,6 +15,9 @@ from serving.stand_in.servers import serve
 from trainers.common.flags import refuse_arguments, usage_errors
 
 FLAGS = flags.FLAGS
+
+# How often new versions are looked for, as the server does.
+POLL_SECONDS = 1.0
 
 
 def define_flags() -> None:
@@ -34,7 +39,12 @@ def main(argv: list[str]) -> None:
         signal.signal(number, lambda *_: stopped.set())
     with serve(model, FLAGS.grpc_port, FLAGS.rest_port, FLAGS.workers) as ports:
         print(f"gRPC {ports.grpc} REST {ports.rest}", flush=True)
-        stopped.wait()
+        while not stopped.wait(POLL_SECONDS):
+            try:
+                model.refresh()
+            except (OSError, ValueError, tf.errors.OpError) as error:
+                # What is loaded is served on.
+                print(f"A new version cannot be loaded: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -115,16 +115,36 @@ class LoadedModel:
     """
 
     def __init__(self, name: str, base_path: str | pathlib.Path) -> None:
-        folders = [f for f in pathlib.Path(base_path).iterdir() if f.name.isdecimal()]
-        if not folders:
+        self.name = name
+        self._base_path = pathlib.Path(base_path)
+        self.versions: dict[int, LoadedVersion] = {}
+        self.refresh()
+        if not self.versions:
             raise ValueError(
                 "Argument `base_path` must hold a version folder, such as 1. "
                 f"Received: base_path={base_path}"
             )
-        self.name = name
-        self.versions = {int(folder.name): LoadedVersion(folder) for folder in folders}
         self.faults: collections.deque[tf.errors.OpError] = collections.deque()
         self.delay = 0.0
+
+    def refresh(self) -> None:
+        """Loads the versions whose folders are new, then lets go of those gone.
+
+        A number is read once, as the server does. Requests that run keep their version.
+        """
+        folders = {
+            int(folder.name): folder
+            for folder in self._base_path.iterdir()
+            if folder.name.isdecimal()
+        }
+        fresh = {
+            number: LoadedVersion(folder)
+            for number, folder in folders.items()
+            if number not in self.versions
+        }
+        kept = {n: v for n, v in self.versions.items() if n in folders}
+        # At once: a request meets either all of the old ones or all of the new.
+        self.versions = {**kept, **fresh}
 
     def find(self, name: str, version: int | None) -> tuple[int, LoadedVersion]:
         """Finds a version; None is the latest.
@@ -135,12 +155,13 @@ class LoadedModel:
         wanted = (
             f"Latest({name})" if version is None else f"Specific({name}, {version})"
         )
-        number = max(self.versions) if version is None else version
-        if name != self.name or number not in self.versions:
+        versions = self.versions
+        number = max(versions, default=None) if version is None else version
+        if name != self.name or number not in versions:
             raise tf.errors.NotFoundError(
                 None, None, f"Servable not found for request: {wanted}"
             )
-        return number, self.versions[number]
+        return number, versions[number]
 
     def predict(
         self,

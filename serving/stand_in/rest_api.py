@@ -19,8 +19,10 @@ from serving.stand_in import grpc_api
 from serving.stand_in.models import LoadedModel
 
 PATH = re.compile(
-    r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+))?(?P<verb>:predict|/metadata)?"
+    r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[0-9]{1,18}))?(?P<verb>:predict|/metadata)?"
 )
+
+LENGTH = re.compile(r"[0-9]{1,12}")
 
 # Those codes that the server does not answer by 500.
 _HTTP_STATUS = {
@@ -46,11 +48,18 @@ def new_server(model: LoadedModel, port: int) -> http.server.ThreadingHTTPServer
     class Handler(_Handler):
         served = model
 
-    return http.server.ThreadingHTTPServer(("", port), Handler)
+    return _Server(("", port), Handler)
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    # Connections that may wait to be taken: clients may come all at once.
+    request_queue_size = 128
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     served: LoadedModel
+    # Seconds that a client may be silent for, before the connection is closed.
+    timeout = 30.0
 
     def do_GET(self) -> None:
         self._answer("GET")
@@ -62,8 +71,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Says nothing: the default writes a line a request."""
 
     def _answer(self, method: str) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
+            self._try_to_answer(method)
+        except ConnectionError:  # The client is gone.
+            self.close_connection = True
+
+    def _try_to_answer(self, method: str) -> None:
+        try:
+            body = self._body()
+            if body is None:
+                return
             status, text = 200, self._text(method, body)
         except tf.errors.OpError as error:
             status = _HTTP_STATUS.get(error.error_code, 500)
@@ -76,6 +93,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+
+    def _body(self) -> bytes | None:
+        """Reads what was sent; None if the client went away before its end."""
+        length = self.headers.get("Content-Length", "0")
+        if not LENGTH.fullmatch(length):
+            self.close_connection = True  # Where the body ends, nobody knows.
+            raise _invalid("Malformed request: Content-Length")
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            self.close_connection = True
+            return None
+        return body
 
     def _text(self, method: str, body: bytes) -> str:
         found = PATH.fullmatch(self.path)

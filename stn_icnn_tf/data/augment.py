@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import tensorflow as tf
 
@@ -95,7 +96,7 @@ class Augmentation:
             )
 
 
-_PAPER = {"operations": "counted", "variants": 5}
+_PAPER: dict[str, Any] = {"operations": "counted", "variants": 5}
 _HELEN_ALONE = Augmentation(rotation=15.0, shift=0.3, scale=(0.8, 1.5), **_PAPER)
 _HELEN_COMBINED = Augmentation(rotation=15.0, shift=0.1, scale=(0.9, 1.2), **_PAPER)
 

@@ -7,9 +7,12 @@ The input is `image`, uint8 `(1, height, width, 3)`, RGB; the output is `mask`, 
 import json
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
+from stn_icnn_tf.class_sets import ClassSet
 from stn_icnn_tf.export.signatures import describe_classes
 from stn_icnn_tf.extras import needs_extra
 from stn_icnn_tf.files import path_with_suffix, write_whole
@@ -39,20 +42,44 @@ def export_onnx(
         ImportError: if the extra `onnx` is missing.
     """
     output = path_with_suffix(output, ".onnx")
-    with needs_extra("Writing ONNX files needs onnx and tf2onnx", "onnx"):
-        import onnx
-        import tf2onnx
+    _onnx_modules()  # Before the slow part: they may be missing.
     function = FixedSizeModel(model).function(size)
+    write_whole(converted_to_onnx(function, model.class_set), output)
+    return output
+
+
+def converted_to_onnx(
+    function: tf.types.experimental.PolymorphicFunction, class_set: ClassSet
+) -> bytes:
+    """Converts a function of one signature.
+
+    Args:
+        function: see `FixedSizeModel.function`.
+        class_set: what the file's metadata name.
+
+    Returns:
+        the content of the file.
+
+    Raises:
+        ImportError: if the extra `onnx` is missing.
+    """
+    onnx, tf2onnx = _onnx_modules()
     converted, _ = tf2onnx.convert.from_function(
         function, input_signature=function.input_signature, opset=OPSET
     )
     onnx.helper.set_model_props(
-        converted, {LABELS: json.dumps(describe_classes(model.class_set))}
+        converted, {LABELS: json.dumps(describe_classes(class_set))}
     )
     # The converter only logs what it cannot convert, and copies it as it is.
     onnx.checker.check_model(converted, full_check=True)
-    write_whole(converted.SerializeToString(), output)
-    return output
+    return converted.SerializeToString()
+
+
+def _onnx_modules() -> tuple[Any, Any]:
+    with needs_extra("Writing ONNX files needs onnx and tf2onnx", "onnx"):
+        import onnx
+        import tf2onnx
+    return onnx, tf2onnx
 
 
 def onnx_parser(

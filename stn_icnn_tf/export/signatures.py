@@ -6,6 +6,7 @@ once.
 
 import pathlib
 import types
+from typing import Any
 
 import tensorflow as tf
 
@@ -135,7 +136,7 @@ class ServedModel(tf.Module):
             # parser itself would store all weights again.
             size = parser.coarse_image_size
             view = tf.TensorSpec((None, size, size, 3), tf.float32)
-            shared = types.SimpleNamespace(
+            shared: Any = types.SimpleNamespace(
                 parse=lambda images: self._parse(tf.cast(images, tf.float32)),
                 coarse_image_size=size,
                 mean_crop=parser.mean_crop,

@@ -122,8 +122,8 @@ def candidate_views(photo: tf.Tensor, size: int) -> tf.Tensor:
         left, top = (round(place * (zoom - 1) * size) for place in (right, down))
         views.append(pictures[zoom][top : top + size, left : left + size])
     # Each pixel of a turned view is read between four of the picture twice as fine.
-    turn = rotation(np.radians(np.float32(ROLLS)))
-    middle = np.float32([size - 0.5, size - 0.5])
+    turn = rotation(np.radians(np.array(ROLLS, "float32")))
+    middle = np.array([size - 0.5, size - 0.5], "float32")
     corner = middle - tf.linalg.matvec(turn, [size - 1.0, size - 1.0])
     rows = tf.concat([2.0 * turn, corner[..., None]], axis=-1)
     matrices = tf.concat([tf.reshape(rows, (-1, 6)), tf.zeros((len(ROLLS), 2))], axis=1)

@@ -5,6 +5,8 @@ the photo. Windows are axis-aligned, so that sampling them bilinearly is two mat
 products: one with the weights of the rows, one with those of the columns.
 """
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -210,13 +212,16 @@ def paste_back_whole(
     patch = probabilities[0].shape[1]
     rows = bilinear_weights(inverse, "y", size[0], patch)
     columns = bilinear_weights(inverse, "x", size[1], patch)
-    planes = None
+    said = []
     for index, part in enumerate(class_set.parts):
         patches = tf.transpose(probabilities[index][0], (2, 0, 1))
         scores = sample_planes(rows[index][None], patches, columns[index][None])
-        said = part_labels(tf.unstack(scores), part.classes)
-        planes = said if planes is None else combine(planes, said)
+        said.append(part_labels(tf.unstack(scores), part.classes))
+    planes = functools.reduce(combine, said)
     labels = None
     if base is not None:
-        labels = best_class(tf.unstack(base[0], axis=-1), class_set.base_classes)
+        stacked = tf.transpose(base[0], (2, 0, 1))
+        # One by one: a split writes them all at once, and WebGPU has 10 buffers.
+        base_planes = [stacked[index] for index in range(base.shape[-1])]
+        labels = best_class(base_planes, class_set.base_classes)
     return tf.cast(decide(planes, labels), tf.uint8)[None]

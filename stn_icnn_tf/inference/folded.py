@@ -5,6 +5,7 @@ their four phases, and all weights become constants of the graph, which the CPU'
 convolutions lay out once instead of at every call.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -51,15 +52,15 @@ class FoldedConv:
         own = kernel.shape[2] - coarser_filters
         self.dtype = dtype
         self.kernel, self.bias = kernel[:, :, :own], bias
-        self.coarser_kernel = None
+        self.coarser_kernel: np.ndarray | None = None
         self.activation = keras.activations.get(activation)
         self.mask = None
         if coarser_filters:
             self.coarser_kernel = _array(phase_kernel(kernel[:, :, own:]))
         self.in_blocks = blocks_of is not None
-        if self.in_blocks:
+        if blocks_of is not None:
             self.kernel, self.bias = block_kernel(self.kernel), np.tile(bias, 4)
-            if coarser_filters:
+            if self.coarser_kernel is not None:
                 # Half-size features lie on blocks: one conv sees both.
                 both = [self.kernel, self.coarser_kernel]
                 self.kernel, self.coarser_kernel = np.concatenate(both, axis=2), None
@@ -183,12 +184,13 @@ class FoldedResidualIcnn(ResidualInterlinking):
         def fold(unit: ConvUnit | None) -> FoldedConv | None:
             return None if unit is None else fold_unit(unit, dtype)
 
-        def fold_all(units: list) -> list[FoldedConv]:
+        def fold_all(units: Iterable) -> list[FoldedConv | None]:
             return [fold(unit) for unit in units]
 
         self.input_units = fold_all(net.input_units)
         self.interlinks = [[fold_all(row) for row in link] for link in net.interlinks]
-        self.merges, self.integrations = map(fold_all, (net.merges, net.integrations))
+        self.merges = fold_all(net.merges)
+        self.integrations = fold_all(net.integrations)
         self.head = fold(net.head)
         self.logits = FoldedConv(
             _array(net.logits.kernel), _array(net.logits.bias), dtype

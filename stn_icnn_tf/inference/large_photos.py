@@ -41,7 +41,7 @@ def scaled_square(square: Any, factor: float) -> np.ndarray:
     """Takes a square to the same photo at `factor` times the size."""
     x, y, side, roll = np.asarray(square, "float32")
     middle = [(x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5]
-    return np.float32([*middle, side * factor, roll])
+    return np.array([*middle, side * factor, roll], "float32")
 
 
 class LargePhotos:
@@ -103,12 +103,12 @@ class LargePhotos:
         if side > SHRUNK_SIDE or right <= left or bottom <= top:
             return None
         window = photo[top:bottom, left:right]
-        moved = np.float32([x - left, y - top, *square[2:]])
+        moved = np.array([x - left, y - top, *square[2:]], "float32")
         found = self._parse_square(window, moved)
         mask = np.zeros((height, width), "uint8")
         mask[top:bottom, left:right] = found["mask"]
         theta = _moved(found["theta"].numpy(), window, photo, (left, top))
-        square = found["square"].numpy() + np.float32([left, top, 0, 0])
+        square = found["square"].numpy() + np.array([left, top, 0, 0], "float32")
         return {"mask": mask, "theta": theta, "square": square}
 
 

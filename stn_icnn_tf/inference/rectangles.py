@@ -109,8 +109,8 @@ def paste_back_by_face(
         if not base_layer:
             return tf.pad(decide(planes), around)
         coarse, to_coarse = base_layer
-        window = (left, top, right, bottom)
-        inside = _sample_window(coarse, to_coarse, window, photo_size, "SYMMETRIC")
+        box = (left, top, right, bottom)
+        inside = _sample_window(coarse, to_coarse, box, photo_size, "SYMMETRIC")
         inside = tf.unstack(inside, axis=-1)
         labels = best_class(inside, class_set.base_classes, "uint8")
         mask = tf.pad(decide(planes, labels), around)
@@ -160,8 +160,9 @@ def paste_probabilities(
                 planes[class_id] = tf.pad(plane, around)
         shares: list = [1.0]
         if base_layer:
+            coarse, to_coarse = base_layer
             whole = (0, 0, width, height)
-            enlarged = _sample_window(*base_layer, whole, photo_size, "SYMMETRIC")
+            enlarged = _sample_window(coarse, to_coarse, whole, photo_size, "SYMMETRIC")
             shares = tf.unstack(enlarged, axis=-1)
         for class_id, share in zip(class_set.base_classes, shares, strict=True):
             planes[class_id] = rest * share

@@ -79,7 +79,9 @@ def conv_phases(coarser: Tensor, kernel: Tensor, size: tuple[int, int]) -> Tenso
     Returns:
         float `(batch, height, width, filters)`.
     """
-    return from_blocks(ops.conv(coarser, kernel, padding="same"), size)
+    return from_blocks(
+        ops.conv(coarser, kernel, padding="same", data_format="channels_last"), size
+    )
 
 
 def conv_upsampled(coarser: Tensor, kernel: Tensor, size: tuple[int, int]) -> Tensor:

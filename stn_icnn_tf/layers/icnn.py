@@ -1,5 +1,6 @@
 """The interlinked CNN."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -86,7 +87,7 @@ class ConvUnit(layers.Layer):
         inputs = ops.cast(inputs, self.compute_dtype)
         kernel = ops.cast(self.kernel, self.compute_dtype)
         own = kernel[:, :, : inputs.shape[-1]] if self.coarser_filters else kernel
-        features = ops.conv(inputs, own, padding="same")
+        features = ops.conv(inputs, own, padding="same", data_format="channels_last")
         if self.coarser_filters:
             features += conv_upsampled(
                 ops.cast(coarser, self.compute_dtype),
@@ -133,8 +134,17 @@ def refuse_shape(num_classes: int, row_filters: tuple[int, ...]) -> None:
 class Interlinking:
     """How the rows of an iCNN exchange features, whoever carries the convs out.
 
-    `InterlinkedCNN` runs it with Keras layers, the fused model with folded ones.
+    `InterlinkedCNN` runs it with Keras layers, the fused model with folded ones:
+    whoever inherits sets these attributes, callables and lists of them.
     """
+
+    pool: Any
+    input_units: Sequence[Any]
+    interlinks: Sequence[Any]
+    integrations: Sequence[Any]
+    head: Any
+    head_conv: Any
+    logits: Any
 
     def pool_row(self, features: Tensor, row: int) -> Tensor:
         """Halves the features of a row, for the next coarser one."""
@@ -196,11 +206,10 @@ class InterlinkedCNN(Interlinking, layers.Layer):
     Output shape:
         float `(batch, height, width, num_classes)`, logits.
 
-    Example:
-
-    >>> logits = InterlinkedCNN(num_classes=9)(np.zeros((1, 128, 128, 3)))
-    >>> logits.shape
-    (1, 128, 128, 9)
+    Examples:
+        >>> logits = InterlinkedCNN(num_classes=9)(np.zeros((1, 128, 128, 3)))
+        >>> logits.shape
+        (1, 128, 128, 9)
 
     Raises:
         ValueError: if `num_classes` or `row_filters` is too small.
@@ -234,7 +243,9 @@ class InterlinkedCNN(Interlinking, layers.Layer):
         # === Layers ===
         policy = self.dtype_policy
         coarser_filters = (*self.row_filters[1:], 0)
-        self.pool = layers.MaxPooling2D(3, strides=2, padding="same", dtype=policy)
+        self.pool = layers.MaxPooling2D(
+            3, strides=2, padding="same", data_format="channels_last", dtype=policy
+        )
         self.input_units = [
             ConvUnit(filters, 5, activation, dtype=policy) for filters in row_filters
         ]
@@ -253,12 +264,15 @@ class InterlinkedCNN(Interlinking, layers.Layer):
             for filters, coarser in zip(row_filters, coarser_filters[:-1], strict=False)
         ]
         self.head = ConvUnit(2 * num_classes + 8, 5, activation, dtype=policy)
-        self.head_conv = layers.Conv2D(num_classes, 5, padding="same", dtype=policy)
+        self.head_conv = layers.Conv2D(
+            num_classes, 5, padding="same", data_format="channels_last", dtype=policy
+        )
         # Logits stay float32 under mixed precision: losses and argmax need it.
         self.logits = layers.Conv2D(
             num_classes,
             9,
             padding="same",
+            data_format="channels_last",
             bias_initializer=self._log_shares,
             dtype=policy,
         )

@@ -1,5 +1,6 @@
 """The localization network of the spatial transformer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -39,8 +40,14 @@ class Localizing:
     """How coarse scores become windows, whoever carries the layers out.
 
     `LocalizationNetwork` runs it with Keras layers, the fused model with folded
-    ones.
+    ones: whoever inherits sets these attributes.
     """
+
+    convs: Sequence[Any]
+    pool: Any
+    dense: Any
+    mean_crop: Sequence[Any]
+    scale_range: float
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         # Scores are far from centred: most are 0. Spread them around 0.
@@ -121,7 +128,9 @@ class LocalizationNetwork(Localizing, layers.Layer):
             [ConvUnit(channels, 3, dtype=policy) for _ in range(2)]
             for channels in filters
         ]
-        self.pool = layers.MaxPooling2D(2, padding="same", dtype=policy)
+        self.pool = layers.MaxPooling2D(
+            2, padding="same", data_format="channels_last", dtype=policy
+        )
         # float32 whatever the policy: bfloat16 has 2 significant digits, a
         # window's position needs 4.
         self.dense = layers.Dense(

@@ -1,5 +1,6 @@
 """An interlinked CNN for whole heads: more channels, on fewer places."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -26,9 +27,19 @@ class ResidualInterlinking:
     """How the rows of a residual iCNN exchange features, whoever carries the convs out.
 
     `ResidualInterlinkedCNN` runs it with Keras layers, the fused model with folded
-    ones. An interlink is the units `(finer, coarser, first, second)` of each row;
-    the finest row has no `finer`, the coarsest no `coarser`.
+    ones: whoever inherits sets these attributes, callables and lists of them. An
+    interlink is the units `(finer, coarser, first, second)` of each row; the finest
+    row has no `finer`, the coarsest no `coarser`.
     """
+
+    compute_dtype: str
+    pool: Any
+    input_units: Sequence[Any]
+    interlinks: Sequence[Any]
+    merges: Sequence[Any]
+    integrations: Sequence[Any]
+    head: Any
+    logits: Any
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         features = ops.space_to_depth(ops.cast(inputs, self.compute_dtype), FOLD)
@@ -84,11 +95,10 @@ class ResidualInterlinkedCNN(ResidualInterlinking, layers.Layer):
     Output shape:
         float `(batch, height / 2, width / 2, num_classes)`, logits.
 
-    Example:
-
-    >>> logits = ResidualInterlinkedCNN(num_classes=19)(np.zeros((1, 256, 256, 3)))
-    >>> logits.shape
-    (1, 128, 128, 19)
+    Examples:
+        >>> logits = ResidualInterlinkedCNN(num_classes=19)(np.zeros((1, 256, 256, 3)))
+        >>> logits.shape
+        (1, 128, 128, 19)
 
     Raises:
         ValueError: if `num_classes` or `row_filters` is too small, or the pictures'
@@ -132,13 +142,17 @@ class ResidualInterlinkedCNN(ResidualInterlinking, layers.Layer):
             )
 
         rows = range(len(self.row_filters))
-        self.pool = layers.MaxPooling2D(2, padding="same", dtype=policy)
+        self.pool = layers.MaxPooling2D(
+            2, padding="same", data_format="channels_last", dtype=policy
+        )
         self.input_units = [unit(filters) for filters in self.row_filters]
         self.interlinks = [[link(row) for row in rows] for _ in range(num_interlinks)]
         self.merges = [unit(filters, 1, "linear") for filters in self.row_filters[:-1]]
         self.integrations = [unit(filters) for filters in self.row_filters[1:-1]]
         self.head = unit(HEAD_FILTERS)
-        self.logits = layers.Conv2D(num_classes * LABELS**2, 1, dtype=policy)
+        self.logits = layers.Conv2D(
+            num_classes * LABELS**2, 1, data_format="channels_last", dtype=policy
+        )
 
     def build(self, input_shape: tuple) -> None:
         step = FOLD * 2 ** (len(self.row_filters) - 1)

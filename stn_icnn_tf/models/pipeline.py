@@ -1,6 +1,6 @@
 """The steps of STN-iCNN and their order, whatever carries them out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from stn_icnn_tf.geometry.affine import (
 from stn_icnn_tf.geometry.letterbox import letterbox
 from stn_icnn_tf.geometry.paste_back import paste_back, rectangular_grid
 from stn_icnn_tf.geometry.windows import window_theta
+from stn_icnn_tf.models.search_thresholds import SearchThresholds
 from stn_icnn_tf.models.steps import FramedPhotos, ParsedParts
 
 Tensor = Any
@@ -51,6 +52,19 @@ class Pipeline:
     )
 
     class_set: ClassSet
+    framing: str
+    window: str
+    coarse_size: int
+    coarse_image_size: int
+    patch_size: int
+    canvas_size: int
+    mean_crop: tuple
+    scale_range: float
+    search_thresholds: SearchThresholds
+    coarse: Any
+    localization: Any
+    crop: Any
+    part_nets: Mapping[str, Any]
 
     def copy_settings(self, model: "Pipeline") -> None:
         """Takes over the settings of another pipeline."""
@@ -59,7 +73,9 @@ class Pipeline:
 
     def resize(self, images: Tensor, size: tuple[int, int]) -> Tensor:
         """Resizes float `(batch, height, width, channels)`, antialiased."""
-        return ops.image.resize(images, size, antialias=True)
+        return ops.image.resize(
+            images, size, antialias=True, data_format="channels_last"
+        )
 
     # === Frames ===
 

@@ -30,7 +30,7 @@ _WIDE_FILTERS = (12, 24, 36, 48)
 # Arguments of named models. `paper` is the published setting for HELEN. `celebamask_hq`
 # and `helen` are those of the shipped models, which have wider part nets; the first has
 # that data set's mean face. `head` labels the whole head.
-MODEL_PRESETS = {
+MODEL_PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "celebamask_hq": {
         "mean_crop": CELEBAMASK_HQ_CROP,
@@ -77,7 +77,11 @@ def preset_arguments(preset: str, **kwargs: Any) -> dict[str, Any]:
         ValueError: if there is no such preset, or class set.
     """
     _choice("preset", preset, tuple(MODEL_PRESETS))
-    arguments = {"class_set": EIGHT_PARTS, **MODEL_PRESETS[preset], **kwargs}
+    arguments: dict[str, Any] = {
+        "class_set": EIGHT_PARTS,
+        **MODEL_PRESETS[preset],
+        **kwargs,
+    }
     return {**arguments, "class_set": as_class_set(arguments["class_set"])}
 
 
@@ -120,11 +124,10 @@ class StnIcnn(Pipeline, keras.Model):
         `(batch, parts, 2, 3)`, patch -> photo; `coarse_scores` float `(batch,
         coarse_size, coarse_size, classes)`, logits.
 
-    Example:
-
-    >>> model = StnIcnn()
-    >>> model(np.zeros((1, 301, 220, 3), "uint8"))["mask"].shape
-    (1, 301, 220)
+    Examples:
+        >>> model = StnIcnn()
+        >>> model(np.zeros((1, 301, 220, 3), "uint8"))["mask"].shape
+        (1, 301, 220)
 
     Raises:
         ValueError: if an argument is not one of the above.
@@ -252,7 +255,9 @@ class StnIcnn(Pipeline, keras.Model):
                 f"weights, only {shipped_models()} have. Received: "
                 f"load_weights={load_weights}"
             )
-        trained = keras.saving.load_model(shipped_file(preset), compile=False)
+        trained = keras.saving.load_model(
+            shipped_file(preset), compile=False, safe_mode=True
+        )
         model = cls(**{**trained.get_config(), "dtype": None, **kwargs})
         try:
             model.set_weights(trained.get_weights())

@@ -1,6 +1,8 @@
 """The load test, for a second or two."""
 
 import dataclasses
+import functools
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ pytest.importorskip(
     "tensorflow_serving",
     reason="needs tensorflow-serving-api: pip install -e '.[serving]'",
 )
-from benchmarks import load
+from benchmarks import load, load_disturbances
 from benchmarks.load_cases import SHARES, make_cases
 
 
@@ -53,17 +55,44 @@ def test_every_case_is_answered_rightly(cases, judge):
     }
 
 
-def test_load_on_a_process_of_its_own(cases, served):
-    with load.stand_in_process(served[1].parent, "face_parser") as (address, pid):
+def test_load_on_a_process_of_its_own(cases, served, tmp_path, monkeypatch):
+    shutil.copytree(served[1], tmp_path / "3")
+    # Smaller and fewer of everything; a hundred are enough to see an answer lost.
+    for name, values in {
+        "slow client": {"seconds": 1.0},
+        "vanishing client": {"count": 6},
+        "connection": {"count": 100},
+        "body of 200 MB": {"megabytes": 20},
+    }.items():
+        small = functools.partial(load_disturbances.DISTURBANCES[name], **values)
+        monkeypatch.setitem(load_disturbances.DISTURBANCES, name, small)
+    with load.stand_in_process(tmp_path, "face_parser") as server:
+        target = load.Target(server.grpc, server.rest, "face_parser", tmp_path, 120.0)
         record = load.put_under_load(
-            address,
+            server.grpc,
             "face_parser",
             cases,
             clients=4,
             seconds=2.0,
-            deadline=60.0,
-            pid=pid,
+            deadline=120.0,
+            pid=server.pid,
+            disturbance=functools.partial(load.disturb, target, cases[0]),
         )
+    disturbed = {
+        (kind, answer): number
+        for (kind, answer, _), number in record.answers.items()
+        if kind not in SHARES
+    }
+    assert disturbed == {
+        ("slow client", "answered"): 1,
+        ("vanishing client", "gone"): 6,
+        ("connection", "closed"): 100,
+        ("version swap", "available"): 1,
+        ("version swap", "let go"): 1,
+        ("body of 200 MB", "an error of its own"): 1,
+        ("body of 200 MB", "INVALID_ARGUMENT"): 1,
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["4"]
     assert record.answers and not record.wrong, load.describe(record)
     assert record.latencies and record.photos >= len(record.latencies)
     assert min(size for _, size in record.memory) > 50 * 2**20
@@ -95,3 +124,26 @@ def test_memory_that_grows_is_noticed():
     assert leaking.growth == pytest.approx(420 / 650, rel=0.05)
     gap = load.Record(memory=[(0.0, 100), (9.0, 200), (10.0, 300)])
     assert gap.memory_at(0.25) == 100 and gap.memory_at(0.5) == 200
+
+
+def test_disturbances_that_go_wrong_are_noticed(cases):
+    def fail(see):
+        see("slow client", "refused", False)
+        raise RuntimeError("lost")
+
+    # Nobody listens there.
+    record = load.put_under_load(
+        "localhost:9", "face_parser", cases, 1, 0.1, 0.1, disturbance=fail
+    )
+    assert record.answers["slow client", "refused", False] == 1
+    assert record.answers["disturbance", "RuntimeError('lost')", False] == 1
+    assert record.wrong >= 3
+    seen = []
+    target = load.Target("localhost:9", "localhost:9", "face_parser", None, 0.1)
+    load.disturb(target, cases[0], lambda *what: seen.append(what))
+    assert {kind for kind, _, right in seen if not right} == {
+        "slow client",
+        "vanishing client",
+        "connection",
+        "body of 200 MB",
+    }

@@ -11,6 +11,7 @@ from stn_icnn_tf.geometry.windows import (
     face_ratio,
     part_centers,
     target_theta,
+    window_boxes,
     window_edges,
     window_theta,
 )
@@ -102,3 +103,67 @@ def test_edges_are_those_of_the_pixels_that_a_patch_covers():
 def test_edges_of_the_whole_photo_are_its_own():
     theta = np.array([[[1, 0, 0], [0, 1, 0]]], "float32")
     np.testing.assert_allclose(window_edges(theta, (61, 61), 61), [[0, 0, 61, 61]])
+
+
+# === By hand ===
+
+# Coarse -> source: half as large across, a quarter down, and moved.
+FRAME = np.array([[[[2.0, 0.0, 0.5], [0.0, 4.0, -0.25]]]], "float32")
+
+
+def test_part_centers_of_a_batch_do_not_mix():
+    masks = np.zeros((3, 7, 9), "uint8")
+    masks[0, 1:4, 2:5] = 3
+    masks[2, 5, 6:9] = 3
+    masks[2, 0, 0] = 8  # The last class, and the last mask.
+    centers, present = map(np.array, part_centers(masks))
+    np.testing.assert_allclose(centers[:, 2], [[3, 2], [0, 0], [7, 5]])
+    np.testing.assert_allclose(centers[2, 5], [0, 0])
+    expected = np.zeros((3, 6), bool)
+    expected[0, 2] = expected[2, 2] = expected[2, 5] = True
+    np.testing.assert_array_equal(present, expected)
+    for mask, *one in zip(masks, centers, present, strict=True):
+        for ours, alone in zip(one, part_centers(mask), strict=True):
+            np.testing.assert_array_equal(ours, alone)
+
+
+def test_face_ratio_compares_the_parts_that_are_there():
+    mean = ((0.2, 0.0, 0.0), (0.2, 0.3, 0.4), (0.2, -0.6, 0.8))
+    centers = np.array([[[0.1, 0.2], [0.7, 1.0], [9.0, 9.0]]], "float32")
+    # 1 apart instead of 0.5; the third is not there, or alone.
+    two = np.array([[True, True, False]])
+    np.testing.assert_allclose(face_ratio(centers, two, mean), [2.0], rtol=1e-6)
+    one = np.array([[False, False, True]])
+    np.testing.assert_allclose(face_ratio(centers, one, mean), [1.0])
+
+
+def test_target_theta_by_hand():
+    centers = np.array([[[0.5, -0.25], [1.7, 2.95], [5.0, 5.0]]], "float32")
+    present = np.array([[True, True, False]])
+    mean = ((0.2, 0.0, 0.0), (0.4, 0.3, 0.4), (0.2, -0.6, 0.8))
+    # In the coarse frame they are at (0, 0) and (0.6, 0.8): twice the mean face.
+    for window, ratio in (("face", 2.0), ("fixed", 1.0)):
+        theta = np.array(target_theta(centers, present, FRAME, mean, window))[0]
+        expected = [[0, 0], [0.6, 0.8], [-0.6, 0.8]]
+        np.testing.assert_allclose(theta[..., 2], expected, atol=1e-6)
+        scales = ratio * np.array([0.2, 0.4, 0.2])
+        np.testing.assert_allclose(theta[:, 0, 0], scales, rtol=1e-6)
+        np.testing.assert_allclose(theta[:, 1, 1], scales, rtol=1e-6)
+        np.testing.assert_array_equal(theta[:, [0, 1], [1, 0]], 0)
+
+
+def test_window_theta_by_hand():
+    theta = np.array([[[[0.25, 0, 0.5], [0, 0.25, -1.0]]]], "float32")
+    size = (11, 21)
+    face = np.array(window_theta(theta, FRAME, size, 5, "face"))
+    np.testing.assert_allclose(face, [[[[0.5, 0, 1.5], [0, 1.0, -4.25]]]], rtol=1e-6)
+    # 4 steps of a patch are 4 of the source's 20 across, and 4 of its 10 down.
+    fixed = np.array(window_theta(theta, FRAME, size, 5, "fixed"))
+    np.testing.assert_allclose(fixed, [[[[0.2, 0, 1.5], [0, 0.4, -4.25]]]], rtol=1e-6)
+
+
+def test_window_boxes_by_hand():
+    theta = np.array([[0.5, 0, 0.25], [0, 0.25, -0.5]], "float32")
+    # From x -0.25 to 0.75 of 0..20, from y -0.75 to -0.25 of 0..10.
+    expected = [7.5, 1.25, 17.5, 3.75]
+    np.testing.assert_allclose(window_boxes(theta, (11, 21)), expected, rtol=1e-6)

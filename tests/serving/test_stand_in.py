@@ -3,8 +3,14 @@
 import base64
 import json
 import pathlib
+import re
+import shutil
+import socket
 import subprocess
+import threading
+import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import numpy as np
@@ -133,6 +139,125 @@ def test_grpc_describes_the_signatures(stand_in):
 
 def test_warm_up_records_are_run(loaded):
     assert loaded.versions[3].warmed_up_by == len(SIGNATURES)
+
+
+# Of a request that names a file, by which field it may.
+SECRET = "file_of_the_server"
+PATHS = [f"{{}}/{SECRET}", f"../{SECRET}", f"file://{{}}/{SECRET}"]
+
+
+@pytest.mark.parametrize("form", PATHS)
+def test_no_path_in_a_request_is_opened(post, tmp_path, monkeypatch, form):
+    path = form.format(tmp_path)
+    photo = encode_picture(photos(40, 60))
+    (tmp_path / SECRET).write_bytes(photo)
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    # As pixels, it is text and no photo; every field that is a name is no file's.
+    body = {
+        "signature_name": "serving_bytes",
+        "instances": [path, binary(path.encode())],
+    }
+    status, answer = post(body)
+    assert status == 200
+    for row in answer["predictions"]:
+        assert row["mask_bytes"] == {"b64": ""} and "neither" in row["error"]
+    for bad in (
+        {"signature_name": path, "instances": [binary(photo)]},
+        {"signature_name": "serving_bytes", "inputs": {path: [binary(photo)]}},
+    ):
+        assert post(bad)[0] == 400
+    body = {"instances": [photos(4, 6).tolist()]}
+    for name in (path, path.replace("/", "%2F")):
+        assert post(body, f"/v1/models/{name}:predict")[0] in (400, 404)
+        assert post(body, f"/v1/models/face_parser/versions/{name}:predict")[0] == 400
+
+
+def test_the_exported_graph_touches_no_file(served):
+    """No operation that a request can reach reads, writes, or runs Python."""
+    for name, function in tf.saved_model.load(str(served[1])).signatures.items():
+        graph = function.graph.as_graph_def()
+        nodes = [*graph.node]
+        for inner in graph.library.function:
+            nodes.extend(inner.node_def)
+        kinds = {node.op for node in nodes}
+        suspect = "File|Save|Restore|Write|PyFunc|Fetch|Host|Table|TextLine|TFRecord"
+        assert not {kind for kind in kinds if re.search(suspect, kind)}, name
+        assert len(kinds) > 10  # The model itself.
+
+
+# === What a client may do ===
+
+
+def send(stand_in, content, leave=False):
+    """Sends bytes to the REST interface: the first line that comes back."""
+    address = ("localhost", stand_in[1].rest)
+    with socket.create_connection(address, timeout=60) as connection:
+        connection.sendall(content)
+        if leave:
+            return None
+        with connection.makefile("rb") as answer:
+            return answer.readline()
+
+
+@pytest.mark.parametrize("length", ["-1", "many", "1e3", "9" * 40, "\xb2"])
+def test_odd_lengths_are_refused(stand_in, length):
+    head = f"POST /v1/models/face_parser:predict HTTP/1.1\r\nContent-Length: {length}"
+    assert b" 400 " in send(stand_in, f"{head}\r\n\r\n".encode("latin-1"))
+
+
+@pytest.mark.parametrize("version", ["9" * 5000, "\u0663", "-1"])
+def test_odd_versions_are_refused(post, version):
+    version = urllib.parse.quote(version)
+    body = {"instances": [[[[0, 0, 0]]]]}
+    assert post(body, f"/v1/models/face_parser/versions/{version}:predict")[0] == 400
+
+
+def test_clients_that_leave_or_are_silent_are_let_go(stand_in, monkeypatch, capfd):
+    from serving.stand_in import rest_api
+
+    monkeypatch.setattr(rest_api._Handler, "timeout", 0.2)
+    head = b"POST /v1/models/face_parser:predict HTTP/1.1\r\nContent-Length: 9\r\n\r\n"
+    before = threading.active_count()
+    for content in (b"", b"POST", head, head + b"{", head + b"123456789"):
+        send(stand_in, content, leave=True)
+    # Half a request, and no more: closed without an answer.
+    assert send(stand_in, head + b"{") == b""
+    end = time.monotonic() + 60
+    while threading.active_count() > before and time.monotonic() < end:
+        time.sleep(0.05)
+    assert threading.active_count() <= before
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_versions_are_taken_up_and_let_go(served, tmp_path):
+    pytest.importorskip("tensorflow_serving")
+    from serving.stand_in import LoadedModel
+
+    shutil.copytree(served[1], tmp_path / "3")
+    model = LoadedModel("face_parser", tmp_path)
+    old = model.find("face_parser", None)[1]
+    model.refresh()
+    assert model.find("face_parser", None) == (3, old)  # A number is read once.
+    (tmp_path / "3").rename(tmp_path / "4")
+    model.refresh()
+    number, new = model.find("face_parser", None)
+    assert number == 4 and new is not old
+    with pytest.raises(tf.errors.NotFoundError):
+        model.find("face_parser", 3)
+    photo = {"images": photos(1, 40, 60)}
+    masks = [version.run("", photo)["mask"] for version in (old, new)]
+    np.testing.assert_array_equal(*masks)
+    # A damaged version raises, and the others stay.
+    (tmp_path / "5").mkdir()
+    with pytest.raises(OSError):
+        model.refresh()
+    assert model.find("face_parser", None) == (4, new)
+    shutil.rmtree(tmp_path / "5")
+    shutil.rmtree(tmp_path / "4")
+    model.refresh()
+    with pytest.raises(tf.errors.NotFoundError):
+        model.find("face_parser", None)
 
 
 def test_a_folder_without_versions_is_refused(stand_in, tmp_path):

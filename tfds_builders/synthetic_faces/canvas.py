@@ -18,7 +18,7 @@ SCALE = 2
 # Odd, so that one of the small pixels lies at the centre of each pixel.
 LABEL_SCALE = 5
 
-Color = tuple[float, float, float]
+Color = tuple[float, float, float] | np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Pose:
         return head + nose
 
 
-def curve(points: list, closed: bool = True, steps: int = 8) -> np.ndarray:
+def curve(points: np.ndarray | list, closed: bool = True, steps: int = 8) -> np.ndarray:
     """Threads a smooth (Catmull-Rom) curve through points.
 
     Args:
@@ -141,7 +141,9 @@ class Canvas:
         height, width = pixels.shape[:2]
         self.size = (width, height)
         self.large = (width * SCALE, height * SCALE)
-        self.picture = Image.fromarray(pixels).resize(self.large, Image.NEAREST)
+        self.picture = Image.fromarray(pixels).resize(
+            self.large, Image.Resampling.NEAREST
+        )
         self.pose = pose
         self.class_set = class_set
         self.mask = np.zeros((height, width), "uint8")
@@ -164,7 +166,9 @@ class Canvas:
             image = _soften(image, radius * 0.6 / step)
         if step > 1:
             large = (size[0] * step, size[1] * step)
-            image = image.resize(large, Image.BILINEAR).crop((0, 0, width, height))
+            image = image.resize(large, Image.Resampling.BILINEAR).crop(
+                (0, 0, width, height)
+            )
         return Stencil(image, (int(low[0]), int(low[1])))
 
     def paint(
@@ -198,8 +202,11 @@ class Canvas:
         """Paints an outline with a picture of the photo's size."""
         image, (left, top) = self.stencil(outline, blur)
         box = (left, top, left + image.width, top + image.height)
-        source = tuple(side / SCALE for side in box)
-        patch = Image.fromarray(pixels).resize(image.size, Image.BILINEAR, box=source)
+        right, bottom = left + image.width, top + image.height
+        source = (left / SCALE, top / SCALE, right / SCALE, bottom / SCALE)
+        patch = Image.fromarray(pixels).resize(
+            image.size, Image.Resampling.BILINEAR, box=source
+        )
         self.picture.paste(patch, box, mask=image)
 
     def line(self, points: np.ndarray, color: Color, width: float) -> None:

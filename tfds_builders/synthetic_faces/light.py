@@ -124,4 +124,6 @@ def _enlarge(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     height, width = size
     image = Image.fromarray(plane.astype("float32"))
     box = (0, 0, width / _STEP, height / _STEP)
-    return np.asarray(image.resize((width, height), Image.BILINEAR, box=box))[..., None]
+    return np.asarray(
+        image.resize((width, height), Image.Resampling.BILINEAR, box=box)
+    )[..., None]

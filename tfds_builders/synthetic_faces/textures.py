@@ -16,7 +16,7 @@ def smooth_noise(
     """
     height, width = size
     coarse = rng.standard_normal(cells, dtype="float32") * np.float32(0.6)
-    plane = Image.fromarray(coarse).resize((width, height), Image.BILINEAR)
+    plane = Image.fromarray(coarse).resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(plane)[..., None]
 
 
@@ -49,8 +49,10 @@ def background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     pixels = np.asarray(picture, "float32")
     rough = rng.uniform(0, 20) * smooth_noise(rng, size, (8, 8))
     if rng.random() < 0.5:
-        fine = tuple(int(c) for c in rng.integers(20, 160, 2))
-        rough = rough + rng.uniform(0, 30) * smooth_noise(rng, size, fine)
+        down, across = rng.integers(20, 160, 2)
+        rough = rough + rng.uniform(0, 30) * smooth_noise(
+            rng, size, (int(down), int(across))
+        )
     return np.clip(pixels + rough, 0, 255).astype("uint8")
 
 

@@ -18,6 +18,9 @@ from trainers.bulk.rows import ParsedShard, Row, failed_row, parsed_row
 
 NAMESPACE = "parse_many"
 
+# A path, and the content of its file, or why it could not be read.
+ReadPhoto = tuple[str, bytes | OSError]
+
 # Bytes of photos, as they are stored, that are held at once.
 _MOST_BYTES = 2**26
 
@@ -48,16 +51,17 @@ def parse_photos(
 
 def _parts(
     photos: Sequence[str], read: Callable[[str], bytes]
-) -> Iterator[list[tuple[str, bytes | OSError]]]:
+) -> Iterator[list[ReadPhoto]]:
     """Reads files, some at a time."""
-    part, held = [], 0
+    part: list[ReadPhoto] = []
+    held = 0
     for path in photos:
         try:
             content = read(path)
             held += len(content)
+            part.append((path, content))
         except OSError as error:
-            content = error
-        part.append((path, content))
+            part.append((path, error))
         if held >= _MOST_BYTES:
             yield part
             part, held = [], 0
@@ -65,10 +69,9 @@ def _parts(
         yield part
 
 
-def _parse_part(
-    parser: FaceParser, part: list[tuple[str, bytes | OSError]]
-) -> list[Row]:
-    rows: list[Row | None] = [None] * len(part)
+def _parse_part(parser: FaceParser, part: list[ReadPhoto]) -> list[Row]:
+    rows: dict[int, Row] = {}
+    contents: dict[int, bytes] = {}
     sizes: dict[int, tuple[int, int]] = {}
 
     def fail(index: int, error: Exception) -> None:
@@ -79,7 +82,7 @@ def _parse_part(
             fail(index, content)
             continue
         try:
-            sizes[index] = _size(content)
+            contents[index], sizes[index] = content, _size(content)
         except OSError as error:
             fail(index, error)
     known = list(sizes)
@@ -88,13 +91,13 @@ def _parse_part(
         for place in batch:
             index = known[place]
             try:
-                decoded[index] = read_photo(part[index][1])
+                decoded[index] = read_photo(contents[index])
             # Of what is no photo once it is decoded: a ValueError.
             except (OSError, ValueError) as error:
                 fail(index, error)
         for index, mask in _masks(parser, decoded, fail):
             rows[index] = parsed_row(part[index][0], mask, parser.class_set)
-    return rows
+    return [rows[index] for index in range(len(part))]
 
 
 def _size(content: bytes) -> tuple[int, int]:

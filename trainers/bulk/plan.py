@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from apache_beam.io.filesystems import FileSystems
 
@@ -95,7 +95,7 @@ class Plan:
         """Reads which photos a shard has."""
         return json.loads(storage.read(self.path("plan", f"{shard}.json")))
 
-    def count(self, shards: Sequence[str]) -> int:
+    def count(self, shards: Collection[str]) -> int:
         """Counts the photos of some shards: the last may have fewer."""
         size = self.settings.shard_size
         last = self.photos - (len(self.shards) - 1) * size

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow_datasets as tfds
 from absl import logging
@@ -19,7 +20,20 @@ def build(builder: tfds.core.DatasetBuilder, manual_dir: str | None = None) -> N
     Args:
         builder: of the data set.
         manual_dir: folder with the data set's download.
+
+    Raises:
+        ValueError: if the download is not there, or something is wrong with it.
     """
+    try:
+        _build(builder, manual_dir)
+    except AssertionError as error:
+        # TFDS's, which it raises when a builder asks for its folder.
+        if not str(error).startswith("Manual directory"):
+            raise
+        raise ValueError(str(error)) from error
+
+
+def _build(builder: tfds.core.DatasetBuilder, manual_dir: str | None) -> None:
     config = tfds.download.DownloadConfig(manual_dir=manual_dir)
     there = (builder.data_path / "dataset_info.json").exists()
     if there or logging.get_verbosity() >= logging.INFO:
@@ -43,7 +57,7 @@ def _count_examples(builder: tfds.core.DatasetBuilder, bar: tqdm) -> None:
             bar.update()
 
     @functools.wraps(split_generators)  # TFDS reads its signature.
-    def counted(*args, **kwargs) -> dict:
+    def counted(*args: Any, **kwargs: Any) -> dict:
         splits = split_generators(*args, **kwargs)
         return {
             name: count(examples) if isinstance(examples, Iterator) else examples

@@ -5,10 +5,11 @@ import pathlib
 import re
 import types
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from tqdm import tqdm
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
@@ -65,6 +66,14 @@ def load_builder(
     builder = _find_builder(dataset)(data_dir=data_dir, config=config or None)
     _refuse_other_features(builder)
     build(builder, manual_dir)
+    if manual_dir is not None and hasattr(builder, "other_splits"):
+        difference = builder.other_splits(manual_dir)
+        if difference:
+            logging.warning(
+                "%s To use these, delete %s: the next call builds it again.",
+                difference,
+                builder.data_path,
+            )
     return builder
 
 
@@ -237,7 +246,7 @@ def load_split(
         for name in _PICTURES
         if isinstance(source.info.features[name], tfds.features.Image)
     }
-    decoders: dict | tfds.decode.PartialDecoding = encoded
+    decoders: Any = encoded
     names = dict.fromkeys((*_PICTURES, "name"), True)
     if set(source.info.features) != set(names):  # Leave out what else there is.
         decoders = tfds.decode.PartialDecoding(names, encoded)

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from stn_icnn_tf.class_groups import class_ids
 from stn_icnn_tf.class_sets import ClassSet
 from stn_icnn_tf.color import read_color
 from stn_icnn_tf.effects import checked_strength
+from stn_icnn_tf.face_effects import SMOOTHED
 from stn_icnn_tf.files import path_with_suffix, written_beside
-from stn_icnn_tf.parsed_face import SMOOTHED, ParsedFace
+from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.regions import COLUMNS
+from stn_icnn_tf.visualize import palette_image
 from trainers.common.paths import define_path, output_file
 from trainers.common.photos import EFFECT_ENDINGS, OUTPUT_ENDINGS
 
@@ -68,8 +71,8 @@ class Tint:
         """
         names, *values = text.split(":")
         try:
-            color, *strength = values
-            (strength,) = map(float, strength or [cls.strength])
+            color, *given = values
+            (strength,) = map(float, given) if given else (cls.strength,)
         except ValueError as error:
             raise ValueError(
                 "Argument `tint` must be CLASS:COLOR or CLASS:COLOR:STRENGTH. "
@@ -162,25 +165,54 @@ class Effects:
         if self.cut_out is not None:
             class_ids(class_set, self.cut_out, "cut_out")
 
+    def pictures(self, face: ParsedFace) -> Iterator[tuple[str, Image.Image]]:
+        """Makes the pictures of a photo.
+
+        Yields:
+            what its name has behind the stem, as in `endings`; and the picture.
+        """
+        for names in self.classes:
+            yield f"_{'+'.join(names)}", _plane(face.mask_of(*names))
+        picture = None
+        if self.smooth_skin is not None:
+            yield "_smoothed", _plane(face.smoothing_mask())
+            picture = face.smooth_skin(self.smooth_skin)
+        for tint in self.tints:
+            picture = face.tint(tint.names, tint.color, tint.strength, picture)
+        if picture is not None:
+            yield "_retouched", picture
+        if self.cut_out is not None:
+            yield "_cutout", face.cut_out(*self.cut_out, photo=picture)
+
     def save(self, face: ParsedFace, folder: pathlib.Path, stem: str) -> None:
         """Writes the pictures of a photo.
 
         Raises:
             OSError: if a file cannot be written.
         """
-        for names in self.classes:
-            _save_plane(face.mask_of(*names), folder / f"{stem}_{'+'.join(names)}.png")
-        picture = None
-        if self.smooth_skin is not None:
-            _save_plane(face.smoothing_mask(), folder / f"{stem}_smoothed.png")
-            picture = face.smooth_skin(self.smooth_skin)
-        for tint in self.tints:
-            picture = face.tint(tint.names, tint.color, tint.strength, picture)
-        if picture is not None:
-            _save(picture, folder / f"{stem}_retouched.png")
-        if self.cut_out is not None:
-            cut = face.cut_out(*self.cut_out, photo=picture)
-            _save(cut, folder / f"{stem}_cutout.png")
+        for ending, picture in self.pictures(face):
+            with written_beside(folder / f"{stem}{ending}.png") as fresh:
+                picture.save(fresh)
+
+    def check_single(self) -> None:
+        """Checks that one picture is asked for, as standard output takes it.
+
+        Raises:
+            ValueError: if it is not.
+        """
+        retouched = self.smooth_skin is not None or bool(self.tints)
+        if len(self.classes) + (retouched or self.cut_out is not None) > 1:
+            raise ValueError(
+                "Standard output takes one picture: --output=FOLDER writes them all"
+            )
+
+    def single(self, face: ParsedFace) -> Image.Image:
+        """Returns the one picture, see `check_single`: the mask, if none is asked for.
+
+        With a cut-out it is that, of the retouched photo.
+        """
+        pictures = [picture for _, picture in self.pictures(face)]
+        return pictures[-1] if pictures else palette_image(face.mask, face.class_set)
 
     def rows(self, face: ParsedFace, path: pathlib.Path) -> list[tuple[Any, ...]]:
         """Returns the lines of the CSV file about a photo: a face and class each."""
@@ -210,10 +242,5 @@ class Effects:
 NO_EFFECTS = Effects()
 
 
-def _save(picture: Image.Image, path: pathlib.Path) -> None:
-    with written_beside(path) as fresh:
-        picture.save(fresh)
-
-
-def _save_plane(plane: np.ndarray, path: pathlib.Path) -> None:
-    _save(Image.fromarray(np.round(plane * np.float32(255)).astype("uint8")), path)
+def _plane(plane: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.round(plane * np.float32(255)).astype("uint8"))

@@ -127,7 +127,8 @@ class LabelMap:
                 merged[class_id] = label_id if class_id else 0
         table = [k if {*meant[n]} - {BACKGROUND} else 0 for k, n in enumerate(names)]
         colors = [class_set.id_of([*meant[n], BACKGROUND][0]) for n in names]
-        scored = ClassSet(names, [class_set.palette[k] for k in colors], ())
+        palette = tuple(class_set.palette[k] for k in colors)
+        scored = ClassSet(tuple(names), palette, ())
         missing = set(range(1, len(names))) - {*table}
         known = [m[0] if len(m) == 1 else "" for m in meant.values()]
         return cls(tuple(table), tuple(missing), scored, tuple(known), tuple(merged))

@@ -251,8 +251,10 @@ class LabelledFolder:
         pairs = self._pairs[match[1]]
 
         def bound(text: str | None) -> int | None:
-            if text is None or not text.endswith("%"):
-                return text and int(text)
+            if not text:
+                return None
+            if not text.endswith("%"):
+                return int(text)
             return round(len(pairs) * int(text[:-1]) / 100)
 
         chosen = pairs[bound(match[2]) : bound(match[3])]

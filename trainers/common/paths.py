@@ -4,6 +4,7 @@ A flag that names a file or folder is defined by `define_path`. What a script wr
 checked by `output_file` or `output_folder` before its work, not after it.
 """
 
+import glob
 import os
 import pathlib
 import re
@@ -20,8 +21,8 @@ def local_path(text: str) -> str:
     """
     if re.match(r"[A-Za-z][\w+.-]*://", text):
         raise ValueError(
-            "A path must be one on this machine: remote storage is not supported. "
-            f"Received: {text}"
+            "A path must be one on this machine: remote storage is not supported, and "
+            f"nothing is downloaded: save the file first. Received: {text}"
         )
     path = os.path.expanduser(text)
     if path.startswith("~"):
@@ -30,6 +31,26 @@ def local_path(text: str) -> str:
             f"Received: {text}"
         )
     return path
+
+
+def matched_paths(text: str) -> list[str]:
+    """Reads a path or a glob: `*` and `?`, which some shells leave, `**` any folders.
+
+    A file of that very name comes first.
+
+    Returns:
+        the path; or what matches, sorted: files, and folders if no file does. A glob
+        that nothing matches is returned as it is.
+
+    Raises:
+        ValueError: as `local_path` does.
+    """
+    path = local_path(text)
+    if os.path.lexists(path) or not glob.has_magic(path):
+        return [path]
+    matches = sorted(glob.glob(path, recursive=True))
+    files = [match for match in matches if not os.path.isdir(match)]
+    return files or matches or [path]
 
 
 class _PathParser(flags.ArgumentParser):
@@ -87,6 +108,28 @@ def output_folder(path: str | pathlib.Path, argument: str = "output") -> pathlib
     path = pathlib.Path(path)
     _make_writable(path, path, argument)
     return path
+
+
+def refuse_unwritable(path: str | pathlib.Path, argument: str = "output") -> None:
+    """Refuses a folder that could not be made or written to; makes nothing.
+
+    For a script whose other arguments may be refused after a long while.
+
+    Args:
+        path: of the folder.
+        argument: which argument named it, for the error.
+
+    Raises:
+        ValueError: if nothing could be written there.
+    """
+    path = pathlib.Path(path).absolute()
+    there = next(p for p in (path, *path.parents) if os.path.lexists(p))
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        why = "cannot be written to" if there.is_dir() else "is no folder"
+        raise ValueError(
+            f"Argument `{argument}` must be a path where files can be written. "
+            f"Received: {argument}={path}: {there} {why}"
+        )
 
 
 def _make_writable(folder: pathlib.Path, path: pathlib.Path, argument: str) -> None:

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import IO, cast
 
 from absl import app, flags, logging
 
@@ -59,8 +60,8 @@ def filter_stderr(pattern: str) -> Callable[[], None]:
     before = os.dup(2)
     command = [grep, "--line-buffered", "-v", "-E", pattern]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=2)
-    os.dup2(process.stdin.fileno(), 2)
-    process.stdin.close()
+    with cast(IO[bytes], process.stdin) as pipe:
+        os.dup2(pipe.fileno(), 2)
 
     def end() -> None:
         sys.stderr.flush()

@@ -3,6 +3,7 @@
 import inspect
 import json
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 from absl import flags
@@ -18,7 +19,7 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
 
 
 # type of a field -> how its text is read, and what it must be.
-_READERS = {
+_READERS: dict[Any, tuple[Callable[[str], Any], str]] = {
     int: (int, "a whole number"),
     float: (float, "a number"),
     str: (str, "a word"),

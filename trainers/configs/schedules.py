@@ -1,6 +1,7 @@
 """Named schedules: the stages of whole runs, each with the command that runs it."""
 
 import dataclasses
+from typing import Any
 
 from stn_icnn_tf.data.augment import AUGMENTATIONS
 from trainers.configs.overrides import can_override, read_value
@@ -15,9 +16,9 @@ def _schedule(
     rates: tuple[float, float, float] = (2.3e-3, 1.7e-3, 8e-4),
     joint_rates: tuple[float, float, float] = (5e-4, 5e-4, 1e-3),
     joint_jitter: float = 0.0,
-    finding: dict[str, object] | None = None,
-    labelling: dict[str, object] | None = None,
-    **kwargs: object,
+    finding: dict[str, Any] | None = None,
+    labelling: dict[str, Any] | None = None,
+    **kwargs: Any,
 ) -> tuple[Stage, ...]:
     """Makes the four stages.
 
@@ -33,10 +34,12 @@ def _schedule(
     """
     singles = zip(STAGE_NAMES, NETWORKS, epochs, rates, strict=False)
     stages = [
-        Stage(name, count, **{f"{network}_rate": rate}, **kwargs)
+        Stage(name, count, **{**kwargs, f"{network}_rate": rate})
         for name, network, count, rate in singles
     ]
-    joint = {f"{n}_rate": r for n, r in zip(NETWORKS, joint_rates, strict=True)}
+    joint: dict[str, Any] = {
+        f"{n}_rate": r for n, r in zip(NETWORKS, joint_rates, strict=True)
+    }
     joint["jitter"] = joint_jitter
     stages.append(Stage("end_to_end", epochs[3], **{**kwargs, **joint}))
     differing = (finding or {},) * 2 + (labelling or {},) * 2
@@ -46,7 +49,7 @@ def _schedule(
     )
 
 
-_OURS = {
+_OURS: dict[str, Any] = {
     # Four epochs of `parts` give what ten gave with Adam, three of `coarse` nearly
     # what twelve did (HELEN, docs/results.md).
     "optimizer": "muon",
@@ -62,7 +65,7 @@ _OURS = {
     "finding": {"augmentation": AUGMENTATIONS["wide"]},
 }
 
-_LABELLING = {
+_LABELLING: dict[str, Any] = {
     # Twice the steps a photo. After three epochs from nothing on HELEN, the part nets
     # have 0.893 instead of 0.889 (`overall`, validation). An epoch takes a fifth
     # longer.
@@ -75,7 +78,7 @@ _LABELLING = {
 # The rates, batches and epochs that the paper prints (Table 1). It prints neither
 # the joint rates nor those on CelebAMask-HQ: the first are ours, as is the theta
 # loss that holds the windows; the second are taken to be those on HELEN.
-_PAPER = {"dice_weight": 0.0, "jitter": PART_JITTER}
+_PAPER: dict[str, Any] = {"dice_weight": 0.0, "jitter": PART_JITTER}
 
 # Demo: drawn faces on two cores.
 #   Run time: some 9 minutes with drawing and scoring, nothing else running.
@@ -154,14 +157,11 @@ def _apart(joint: Stage) -> tuple[Stage, ...]:
     Each network goes on alone, for the same steps at the same rate, on photos
     augmented alike.
     """
-    return tuple(
-        dataclasses.replace(
-            joint,
-            name=name,
-            **{f"{other}_rate": 0.0 for other in NETWORKS if other != network},
-        )
-        for name, network in zip(STAGE_NAMES, NETWORKS, strict=False)
-    )
+    stages = []
+    for name, network in zip(STAGE_NAMES, NETWORKS, strict=False):
+        still: dict[str, Any] = {f"{n}_rate": 0.0 for n in NETWORKS if n != network}
+        stages.append(dataclasses.replace(joint, name=name, **still))
+    return tuple(stages)
 
 
 # Is joint training worth it? The schedule `helen_cpu` as far as the part nets, then

@@ -130,7 +130,7 @@ class SubgroupScores:
 
     def result(self) -> dict[str, dict[str, float]]:
         """Returns group -> `photos`, `overall`, `mean_f1`."""
-        rows = {}
+        rows: dict[str, dict[str, float]] = {}
         for name in sorted(self.photos):
             result = scores(self.matrices[name], self.class_set, self.undrawn)
             rows[name] = {"photos": self.photos[name]}

@@ -35,8 +35,8 @@ def format_table(
     width = max(len(name) for name in results)
     lines = [" ".join([" " * width, *(f"{c:>{max(len(c), 6)}}" for c in columns)])]
     for name, values in results.items():
-        cells = (f"{values[c]:>{max(len(c), 6)}.3f}" for c in columns)
-        lines.append(" ".join([f"{name:<{width}}", *cells]))
+        texts = (f"{values[c]:>{max(len(c), 6)}.3f}" for c in columns)
+        lines.append(" ".join([f"{name:<{width}}", *texts]))
     others = [name for name in results if name != "stn_icnn"]
     heads = ("precision", "recall", "F1", *(f"F1 of {name}" for name in others))
     lines += ["", " ".join([f"{'class':<12}", *(f"{head:>9}" for head in heads)])]

@@ -1,6 +1,7 @@
 """What each stage minimises, and what it is judged by."""
 
 import math
+from typing import Any
 
 import tensorflow as tf
 
@@ -47,6 +48,8 @@ def jitter_theta(
         float `(batch, parts, 2, 3)`, patch -> the same frame.
     """
     if isinstance(jitter, tuple):
+        low: Any
+        high: Any
         # Rows: log of the side, x, y. What is enlarged fills a smaller window.
         low = [(-math.log(j.scale[1]), -j.shift, -j.shift) for j in jitter]
         high = [(-math.log(j.scale[0]), j.shift, j.shift) for j in jitter]

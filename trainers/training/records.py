@@ -1,6 +1,7 @@
 """What is told of an epoch: a line of the history, a line on screen, TensorBoard."""
 
 import pathlib
+from typing import Any
 
 import tensorflow as tf
 from tqdm import tqdm
@@ -27,7 +28,7 @@ class StageRecords:
     def __init__(self, folder: pathlib.Path, show: bool = True) -> None:
         self.folder = folder
         self.show = show
-        self._writer = None
+        self._writer: Any = None
 
     def write(
         self,

@@ -1,0 +1,113 @@
+"""The page in Chromium: built by `make web`, served from this process.
+
+What is missing is said, and the tests are skipped: Playwright (the extra `dev`),
+Chromium (Debian's package, or the path in CHROMIUM), or the built page.
+"""
+
+import contextlib
+import functools
+import http.server
+import os
+import pathlib
+import shutil
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+WEB = pathlib.Path(__file__).parents[2] / "web"
+BUILD = WEB / "build"
+# In milliseconds. The machine may have other things to do.
+PATIENCE = 600_000
+ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update"),
+    # A moving test picture in the place of a webcam, and nobody to ask.
+    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+)
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """What `python -m http.server` is, but quiet."""
+
+    def log_message(self, *args):
+        pass
+
+
+@contextlib.contextmanager
+def serve(folder):
+    handler = functools.partial(QuietHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="package")
+def chromium():
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="needs Playwright: pip install -e '.[dev]'"
+    )
+    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.skip("NOT TESTED: no Chromium (apt-get install chromium, or CHROMIUM=)")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def modules(chromium):
+    """Calls what web/src exports: takes a module and the body of a function of it."""
+    with serve(WEB / "src") as address:
+        page = chromium.new_page()
+        page.goto(address + "icon.svg")  # No page of its own: a place to import from.
+
+        def call(module, body, **arguments):
+            code = f"""async (arguments_) => {{
+                const module = await import("/{module}.js");
+                const {{ {", ".join(arguments)} }} = arguments_;
+                {body}
+            }}"""
+            return page.evaluate(code, arguments)
+
+        yield call
+        page.close()
+
+
+@pytest.fixture(scope="package")
+def site(chromium):
+    if not (BUILD / "index.html").exists():
+        pytest.skip("NOT TESTED: the page is not built (make web)")
+    with serve(BUILD) as address:
+        yield address
+
+
+@pytest.fixture(scope="package")
+def astronaut(tmp_path_factory):
+    """The path of a PNG file: decoders of JPEG differ in the last bits."""
+    data = pytest.importorskip("skimage.data", reason="needs the extra `demo`")
+    path = tmp_path_factory.mktemp("photos") / "astronaut.png"
+    Image.fromarray(data.astronaut()).save(path)
+    return path
+
+
+def wait_for_result(page):
+    page.wait_for_selector("body[data-state=idle]", timeout=PATIENCE)
+
+
+def state(page):
+    """What the page knows of its photo, the masks as arrays."""
+    found = page.evaluate("""async () => {
+        const { parsed, photo, regions } = (await import("./app.js")).state();
+        const { width, height } = photo;
+        const masks = { mask: [...parsed.mask], canvasMask: [...parsed.canvasMask] };
+        return { ...parsed, ...masks, width, height, regions };
+    }""")
+    found["mask"] = np.uint8(found["mask"]).reshape(found["height"], found["width"])
+    side = int(len(found["canvasMask"]) ** 0.5)
+    found["canvasMask"] = np.uint8(found["canvasMask"]).reshape(side, side)
+    return found

@@ -1,0 +1,43 @@
+"""What `face-parse --json` says of a photo."""
+
+import pathlib
+from typing import Any
+
+from stn_icnn_tf.parsed_face import ParsedFace
+
+
+def photo_record(face: ParsedFace, path: pathlib.Path) -> dict[str, Any]:
+    """Describes a parsed photo: sizes, colours and boxes of what is seen in it.
+
+    Returns:
+        what `json` can write: `photo`, its path; `width`, `height`; and `faces`, each
+        with `classes`, by their names, see `Region`, and `parts`, the box of each.
+        Boxes are left, top, right, bottom, in pixels, right and bottom exclusive.
+    """
+    height, width = face.mask.shape
+    faces = [_face_record(one) for one in face.faces]
+    return {"photo": str(path), "width": width, "height": height, "faces": faces}
+
+
+def _face_record(face: ParsedFace) -> dict[str, Any]:
+    classes = {
+        region.name: {
+            "pixels": region.pixels,
+            "share_of_photo": _rounded(region.share_of_photo, 6),
+            "share_of_face": _rounded(region.share_of_face, 6),
+            "rgb": _color(region.rgb),
+            "lab": _color(region.lab),
+            "box": region.box,
+        }
+        for region in face.regions()
+        if region.pixels
+    }
+    return {"classes": classes, "parts": face.boxes}
+
+
+def _color(values: tuple[float, ...] | None) -> list[float | None]:
+    return [_rounded(value, 2) for value in values or ()]
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

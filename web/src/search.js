@@ -1,0 +1,145 @@
+// Where the face is: the rules of FaceSearch (stn_icnn_tf/inference/face_search.py),
+// and candidates.py there, with the numbers of model.json. No networks here.
+
+import { SMALLEST_SIDE, cutSquare, resize, resizeWithPad, wholeSquare } from "./pixels.js";
+
+// How often the square around a face is cut out at most.
+const CUTS = 2;
+// Degrees: half of the step between turned candidates. What is cut out may as well be
+// upright.
+const UPRIGHT = 7.5;
+
+const radians = (degrees) => (degrees * Math.PI) / 180;
+
+/** Up to which roll, in radians, a square is cut out without a turn. */
+export function uprightRoll(model) {
+  return radians(Math.min(model.search.roll, UPRIGHT));
+}
+
+/** The square in which points lie as in the frame of the mean face, by least squares. */
+export function squareAround(centers, meanCenters) {
+  const [meanX, meanY] = mean(meanCenters);
+  const [middleX, middleY] = mean(centers);
+  let [spread, cos, sin] = [0, 0, 0];
+  centers.forEach(([x, y], i) => {
+    const [u, v] = [meanCenters[i][0] - meanX, meanCenters[i][1] - meanY];
+    spread += u * u + v * v;
+    cos += (x - middleX) * u + (y - middleY) * v;
+    sin += (y - middleY) * u - (x - middleX) * v;
+  });
+  cos /= spread;
+  sin /= spread;
+  return {
+    x: middleX - (cos * meanX - sin * meanY),
+    y: middleY - (sin * meanX + cos * meanY),
+    side: Math.max(2 * Math.hypot(cos, sin) + 1, SMALLEST_SIDE),
+    roll: Math.atan2(sin, cos),
+  };
+}
+
+function mean(points) {
+  const sum = points.reduce(([a, b], [x, y]) => [a + x, b + y], [0, 0]);
+  return sum.map((value) => value / points.length);
+}
+
+/** Whether a face's own square is close enough to the one it was seen in. */
+export function fits(own, square, { smallest, largest, shift }, roll) {
+  const ratio = own.side / square.side;
+  const off = Math.max(Math.abs(own.x - square.x), Math.abs(own.y - square.y)) / square.side;
+  return (
+    ratio >= smallest &&
+    ratio <= largest &&
+    off <= shift &&
+    Math.cos(own.roll - square.roll) >= Math.cos(roll)
+  );
+}
+
+/**
+ * The candidate crops of a photo: closer ones, and the whole photo turned. Each has its
+ * `square`, and `view()`, the pixels that the coarse net takes.
+ */
+export function candidates(photo, { search, view: { side: size } }) {
+  const { x, y, side } = wholeSquare(photo);
+  // What a view shows is not finer than these.
+  const finest = resizeWithPad(photo, 4 * size);
+  const pictures = { 4: finest, 2: resize(finest, 2 * size, 2 * size) };
+  const closer = search.closer.map(([zoom, right, down]) => {
+    const [left, top] = [right, down].map((place) => Math.round(place * (zoom - 1) * size));
+    return {
+      square: {
+        x: x + (1 - 1 / zoom) * (right - 0.5) * side,
+        y: y + (1 - 1 / zoom) * (down - 0.5) * side,
+        side: side / zoom,
+        roll: 0,
+      },
+      view: () => cutSquare(pictures[zoom], { side: size, cos: 1, sin: 0, left, top }).data,
+    };
+  });
+  const turned = search.rolls.map((degrees) => {
+    const roll = radians(degrees);
+    // Each pixel is read between four of the picture twice as fine.
+    const [cos, sin] = [2 * Math.cos(roll), 2 * Math.sin(roll)];
+    const half = (size - 1) / 2;
+    const left = size - 0.5 - (cos - sin) * half;
+    const top = size - 0.5 - (sin + cos) * half;
+    return {
+      square: { x, y, side, roll },
+      view: () => cutSquare(pictures[2], { side: size, cos, sin, left, top }).data,
+    };
+  });
+  return { closer, turned };
+}
+
+/**
+ * Parses the face of a photo, wherever it is.
+ *
+ * @param photo {width, height, data}, RGB.
+ * @param model What model.json holds.
+ * @param parse Parses a square: {confidence, found, centers}, centers in the photo.
+ * @param look Tells how sure the coarse net is of a view: {confidence, found}.
+ * @returns What `parse` gave of the square that was taken, and that square.
+ */
+export async function findFace(photo, model, parse, look) {
+  const limits = model.search;
+  const isSure = ({ confidence, found }) =>
+    confidence >= limits.confidence && found >= limits.found;
+  const whole = wholeSquare(photo);
+  let result = { ...(await parse(whole)), square: whole };
+  let own = squareAround(result.centers, model.mean_centers);
+  const sure = isSure(result);
+  const framed = fits(own, whole, limits, radians(limits.roll));
+  if (sure && framed) return result;
+
+  let [square, wanted, cuts] = [own, sure || !framed, CUTS];
+  if (!sure) {
+    const best = await bestCandidate(photo, model, look, isSure);
+    if (best.theirs > limits.more_confident * result.confidence * result.found) {
+      // A candidate is not yet the face's own square, which is cut out of it.
+      [square, wanted, cuts] = [best.square, true, CUTS + 1];
+    }
+  }
+  for (let cut = 0; wanted && cut < cuts; cut++) {
+    result = { ...(await parse(square)), square };
+    own = squareAround(result.centers, model.mean_centers);
+    wanted = !fits(own, square, limits, uprightRoll(model));
+    square = own;
+  }
+  return result;
+}
+
+async function bestCandidate(photo, model, look, isSure) {
+  const { closer, turned } = candidates(photo, model);
+  const limits = model.search;
+  let best = { theirs: -1, counted: -1, sure: false };
+  const consider = async ({ square, view }, isTurned) => {
+    const seen = await look(view());
+    const theirs = seen.confidence * seen.found;
+    const counted = isTurned && theirs > limits.sure_turn ? limits.turned * theirs : theirs;
+    if (counted > best.counted) best = { square, theirs, counted, sure: isSure(seen) };
+  };
+  for (const candidate of closer) await consider(candidate, false);
+  // Python looks at the turned ones in any case. Here a look takes long, and who is
+  // sure of an upright face seldom finds a better one lying down.
+  if (!best.sure) for (const candidate of turned) await consider(candidate, true);
+  return best;
+}
