@@ -1,5 +1,6 @@
 """Parsing the photos of a shard: by size, a batch at a time."""
 
+import os
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -134,11 +135,13 @@ class ShardParser(ModelHandler[str, ParsedShard, FaceParser]):
     Args:
         plan: the run.
         threads: of TensorFlow, a worker process; 0: as many as there are cores.
+        driver: process of this machine without which a worker ends before the next
+            shard; None: none.
     """
 
-    def __init__(self, plan: Plan, threads: int = 0) -> None:
+    def __init__(self, plan: Plan, threads: int = 0, driver: int | None = None) -> None:
         super().__init__()
-        self._plan, self._threads = plan, threads
+        self._plan, self._threads, self._driver = plan, threads, driver
 
     def load_model(self) -> FaceParser:
         """Loads the model that lies in the plan."""
@@ -160,6 +163,8 @@ class ShardParser(ModelHandler[str, ParsedShard, FaceParser]):
     ) -> Iterable[ParsedShard]:
         """Parses shards."""
         for shard in batch:
+            if self._driver is not None and not _runs(self._driver):
+                os._exit(1)  # Beam would have it finish all that it was given.
             rows = parse_photos(model, self._plan.photos_of(shard))
             _count("photos", len(rows))
             failed = sum(row.error is not None for row in rows)
@@ -175,6 +180,14 @@ class ShardParser(ModelHandler[str, ParsedShard, FaceParser]):
     def get_metrics_namespace(self) -> str:
         """Names the counters."""
         return NAMESPACE
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _count(name: str, value: int) -> None:

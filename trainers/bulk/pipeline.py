@@ -58,15 +58,15 @@ class WriteShard(beam.DoFn):
 
 
 def build(
-    pipeline: beam.Pipeline, plan: Plan, shards: Sequence[str], threads: int = 0
+    pipeline: beam.Pipeline, shards: Sequence[str], plan: Plan, parser: ShardParser
 ) -> beam.PCollection[str]:
     """Adds the transforms of a run to a pipeline.
 
     Args:
         pipeline: Beam's.
-        plan: the run.
         shards: names of those that are parsed.
-        threads: of TensorFlow, a worker process; 0: as many as there are cores.
+        plan: the run.
+        parser: parses them.
 
     Returns:
         the names of the shards that are written.
@@ -77,7 +77,7 @@ def build(
         # Hands the shards out to the workers, on every runner.
         | beam.GroupByKey()
         | beam.Map(_alone)
-        | RunInference(ShardParser(plan, threads))
+        | RunInference(parser)
         | beam.ParDo(WriteShard(plan))
     )
 
@@ -110,9 +110,10 @@ def run(
     shards = [shard for shard in plan.shards if shard not in plan.done()]
     if not shards:
         return {}
-    threads, local = 0, {}
+    parser, local = ShardParser(plan), {}
     if runner == LOCAL_RUNNER and workers > 1:
         threads = max((os.cpu_count() or 1) // workers, 1)
+        parser = ShardParser(plan, threads, driver=os.getpid())
         local = {
             "direct_running_mode": "multi_processing",
             "direct_num_workers": workers,
@@ -122,7 +123,7 @@ def run(
     beam_flags = ["--default_sdk_harness_log_level=ERROR", *beam_flags]
     options = PipelineOptions(flags=beam_flags, **local)
     pipeline = beam.Pipeline(runner=runner, options=options)
-    build(pipeline, plan, shards, threads)
+    build(pipeline, shards, plan, parser)
     with ends_with_a_worker(), _progress(plan):
         result = pipeline.run()
         result.wait_until_finish()
@@ -144,7 +145,7 @@ def ends_with_a_worker() -> Iterator[None]:
     """Ends this process if a worker process of the local runner dies in the block.
 
     Beam's thread that watches the worker raises an error, but its main thread would
-    wait for the worker for ever. The other workers end when they lose this process.
+    wait for the worker for ever. The other workers end before their next shard.
     """
     before = threading.excepthook
 

@@ -217,6 +217,26 @@ def test_a_worker_that_dies_ends_the_run():
     assert "code 137); was memory short? The same command" in result.stderr
 
 
+def test_a_worker_ends_without_its_driver(plan, monkeypatch):
+    class Ended(BaseException):
+        pass
+
+    def end(code):
+        assert code == 1
+        raise Ended
+
+    monkeypatch.setattr(os, "_exit", end)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    run = plan()
+    with pytest.raises(Ended):
+        list(ShardParser(run, driver=gone.pid).run_inference(run.shards, Thresholds()))
+    parsed = ShardParser(run, driver=os.getpid()).run_inference(
+        run.shards, Thresholds()
+    )
+    assert [shard.name for shard in parsed] == run.shards
+
+
 def command(folder, model, output):
     arguments = [f"--input={folder}", f"--model={model}", f"--output={output}"]
     arguments += ["--workers=2", "--shard_size=2", "--nofind_faces", "--format=parquet"]
