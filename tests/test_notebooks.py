@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 
+from stn_icnn_tf.class_sets import HEAD
 from stn_icnn_tf.pretrained import load_model, shipped_models
 from tests.helpers import shake, small_model
 
@@ -68,9 +69,19 @@ def printed(outputs):
 
 @pytest.fixture
 def model_file(tmp_path):
-    model = small_model()
+    return save_small_model(tmp_path)
+
+
+@pytest.fixture
+def head_file(tmp_path):
+    """A model of the whole head, as the default one is."""
+    return save_small_model(tmp_path, class_set=HEAD)
+
+
+def save_small_model(folder, **kwargs):
+    model = small_model(**kwargs)
     shake(model)
-    model.save(tmp_path / "small.keras")
+    model.save(folder / "small.keras")
     return "small.keras"
 
 
@@ -107,19 +118,20 @@ from stn_icnn_tf.photos import read_photo
 assert mask.shape == photo.shape[:2] == (240, 240) and len(np.unique(mask)) > 2
 assert np.array_equal(pasted[0], outputs["mask"][0])
 assert np.array_equal(read_photo(OUTPUT), np.array(face.palette)[mask])
+assert len(face.palette) == 19 and mask.max() > 8
 np.testing.assert_allclose(framed.to_photo(windows)[0], theta, atol=1e-6)
 np.testing.assert_allclose(corners.transpose(0, 2, 1).reshape(-1, 4), boxes, atol=1e-3)
 assert patches.shape == (1, 6, 17, 17, 3)
 """
 
 
-def test_parse_notebook(model_file, tmp_path, monkeypatch):
+def test_parse_notebook(head_file, tmp_path, monkeypatch):
     pytest.importorskip("skimage", reason="the extra `demo`")
     pytest.importorskip("matplotlib", reason="the extra `plots`")
     notebook = read(FOLDER / "parse.ipynb")
-    outputs = run(notebook, tmp_path, monkeypatch, CHECK_PARSE, MODEL=model_file)
-    assert pictures(outputs) == 5  # The parsed face itself is one.
-    assert "right_brow" in printed(outputs)
+    outputs = run(notebook, tmp_path, monkeypatch, CHECK_PARSE, MODEL=head_file)
+    assert pictures(outputs) == 6  # The parsed face itself is one.
+    assert "right_brow" in printed(outputs) and "lower_lip" in printed(outputs)
     assert "100.00% of the pixels" in outputs[-1]["data"]["text/plain"]
 
 

@@ -232,6 +232,12 @@ class FaceSearch:
         return {"mask": mask, "theta": theta, "square": square}
 
     def is_sure(self, confidence: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
+        """Says of each photo, bool, whether its face is surely where it was looked for.
+
+        Args:
+            confidence: float, of the coarse net, 0..1.
+            found: float, share of the parts that it finds, 0..1.
+        """
         thresholds = self.thresholds
         return (confidence >= thresholds.confidence) & (found >= thresholds.found)
 
