@@ -6,7 +6,6 @@ Every stage and precision has a process of its own, so that peak memory is its o
 """
 
 import json
-import pathlib
 import resource
 import subprocess
 import sys
@@ -21,8 +20,8 @@ from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from trainers.common.charts import save_record
 from trainers.common.data import find_training_map, load_builder, load_split
-from trainers.common.flags import define_dataset_flags, refuse_arguments
-from trainers.common.paths import define_path
+from trainers.common.flags import define_dataset_flags, refuse_arguments, usage_errors
+from trainers.common.paths import define_path, output_file
 from trainers.common.timing import Timing, machine, matrix_product, time_in_turn
 from trainers.configs.schedules import get_schedule
 from trainers.configs.stages import STAGE_NAMES
@@ -106,8 +105,10 @@ def main(argv: list[str]) -> None:
         print(json.dumps(measure(FLAGS.stage[0], FLAGS.precision[0], FLAGS.output)))
         return
     refuse_arguments(argv)
-    # Build it once, if need be.
-    load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
+    with usage_errors():
+        output = output_file(FLAGS.output)
+        # Build it once, if need be.
+        load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
     record: dict = {"machine": machine(), "dataset": FLAGS.dataset, "stages": {}}
     print(f"{'':<32}{'ms a photo':>18}{'photos/s':>10}{'input/s':>9}{'peak MB':>9}")
     for stage in FLAGS.stage:
@@ -127,7 +128,7 @@ def main(argv: list[str]) -> None:
             for name, row in record["stages"].items()
         }
     }
-    save_record(record, pathlib.Path(FLAGS.output), panels, "ms a photo")
+    save_record(record, output, panels, "ms a photo")
 
 
 def _run_child(stage: str, precision: str) -> dict[str, float]:

@@ -27,6 +27,7 @@ _MODULES = {
     "ParsedFace": "parsed_face",
     "Part": "class_sets",
     "StnIcnn": "models.stn_icnn",
+    "VideoParser": "video_parser",
     "affine_grid": "geometry.affine",
     "compose_theta": "geometry.affine",
     "frame_theta": "geometry.affine",

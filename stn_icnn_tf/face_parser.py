@@ -57,6 +57,7 @@ class FaceParser:
     Attributes:
         model: the fused model.
         class_set: of the masks.
+        search: what searches for a face.
 
     Examples:
         >>> parser = FaceParser("head")
@@ -81,7 +82,7 @@ class FaceParser:
         self._device = _known_device(device)
         if not isinstance(model, StnIcnn):
             model = load_model(os.fspath(model))
-        with self._on_device():
+        with self.on_device():
             self.model = FusedModel(model, precision)
         self.find_faces = find_faces
         self.class_set = model.class_set
@@ -90,7 +91,7 @@ class FaceParser:
             from stn_icnn_tf.inference.detection import FaceDetector
 
             self._detector = FaceDetector(model.mean_crop)
-        self._search = search = FaceSearch(self.model)
+        self.search = search = FaceSearch(self.model)
         self._parse_framed = _compiled(search.parse_framed, _PHOTOS)
         self._parse_square = _compiled(search.parse_square, _PHOTO, _SQUARE)
         self._find = _compiled(search.find, _PHOTO, framed_spec(len(model.mean_crop)))
@@ -136,7 +137,7 @@ class FaceParser:
         return self._parse([photo_array(photos)], [_name(photos, "face")])[0]
 
     def _parse(self, photos: list[np.ndarray], names: list[str]) -> list[ParsedFace]:
-        with self._on_device():
+        with self.on_device():
             if self._detector is not None:
                 return [
                     self._parse_every_face(photo, name, self._detector)
@@ -240,17 +241,35 @@ class FaceParser:
         return pasted[0, :height, :width]
 
     def _cut_probabilities(self, photo: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
-        cut = self._search.cut(photo, square)
+        cut = self.search.cut(photo, square)
         back = cut.to_photo(self._framed_probabilities(cut.pixels(photo)))
         outside = tf.reduce_sum(back, axis=-1, keepdims=True) < 0.5
         background = tf.one_hot(0, self.class_set.num_classes)
         return tf.where(outside, background, back)
 
     def _call(self, function: Callable, *arguments: Any) -> np.ndarray:
-        with self._on_device():
+        with self.on_device():
             return function(*arguments).numpy()
 
-    def _on_device(self) -> contextlib.AbstractContextManager:
+    def find_square(self, photo: np.ndarray) -> np.ndarray:
+        """Finds the square in which the face of a photo is parsed.
+
+        Args:
+            photo: uint8 `(height, width, 3)`, RGB.
+
+        Returns:
+            float32 `(4,)`, see `squares`: that of the whole photo if the face lies
+            there as the model wants it, or is not searched for.
+        """
+        with self.on_device():
+            framed = self._parse_framed(photo[None])
+            framed = {name: value[0] for name, value in framed.items()}
+            if self.find_faces and not framed["fits"]:
+                framed = self._find(tf.constant(photo), framed)
+            return framed["square"].numpy()
+
+    def on_device(self) -> contextlib.AbstractContextManager:
+        """Runs a block where the parser runs."""
         return tf.device(self._device) if self._device else contextlib.nullcontext()
 
 

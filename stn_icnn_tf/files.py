@@ -61,3 +61,22 @@ def write_whole(content: bytes, output: pathlib.Path) -> None:
     """Writes a file beside its place, and moves it there; makes the folder."""
     with written_beside(output) as fresh:
         fresh.write_bytes(content)
+
+
+def make_room(folder: pathlib.Path, size: int) -> None:
+    """Makes sure that a folder has room for a file, by writing one of that size.
+
+    For what is written by a library that does not bear a full disk, such as HDF5,
+    whose files cannot be closed then, and which may crash.
+
+    Args:
+        folder: of the file.
+        size: of the file in bytes.
+
+    Raises:
+        OSError: if there is none.
+    """
+    chunk = bytes(1 << 20)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for start in range(0, size, len(chunk)):
+            file.write(chunk[: size - start])

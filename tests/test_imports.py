@@ -10,7 +10,7 @@ PACKAGES = ("stn_icnn_tf", "tfds_builders", "trainers", "serving", "benchmarks")
 
 # From below to above: each imports what stands below it, and its own kind.
 RANKS = (
-    ("class_sets", "files", "extras", "photos", "shipped", "client"),
+    ("class_sets", "files", "extras", "photos", "clips", "shipped", "client"),
     ("class_groups", "color", "matting"),
     ("effects", "regions", "geometry"),
     ("visualize", "face_effects", "parsed_face", "layers", "losses", "metrics", "data"),
@@ -18,6 +18,7 @@ RANKS = (
     ("inference",),
     ("keras_file", "pretrained", "export"),
     ("face_parser",),
+    ("video_parser",),
 )
 
 

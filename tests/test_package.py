@@ -24,7 +24,7 @@ WITHOUT_EXTRAS = """
 import sys
 
 ABSENT = {
-    "ai_edge_litert", "ai_edge_quantizer", "apache_beam", "importlib_resources",
+    "ai_edge_litert", "ai_edge_quantizer", "apache_beam", "av", "importlib_resources",
     "matplotlib", "mlcroissant", "mtcnn", "nbclient", "onnx", "onnxruntime", "skimage",
     "tensorboard", "tensorflow_datasets", "tensorflow_serving", "tf2onnx",
 }
@@ -171,14 +171,18 @@ def test_the_package_imports_with_the_core_alone(installed, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("extra", "arguments"),
     [
-        ("trainers.train", "--run_dir=run", "--dataset=.", "--train_split=all"),
-        ("trainers.preview", "--output=preview.png", "--dataset=helen"),
+        (
+            "train",
+            ("trainers.train", "--run_dir=run", "--dataset=.", "--train_split=all"),
+        ),
+        ("train", ("trainers.preview", "--output=preview.png", "--dataset=helen")),
+        ("video", ("trainers.predict", "--webcam", "--camera=any")),
     ],
-    ids=["tensorboard", "tensorflow-datasets"],
+    ids=["tensorboard", "tensorflow-datasets", "av"],
 )
-def test_what_needs_an_extra_says_which(installed, tmp_path, arguments):
+def test_what_needs_an_extra_says_which(installed, tmp_path, extra, arguments):
     _, environment = installed
     result = subprocess.run(
         [sys.executable, "-m", *arguments],
@@ -189,4 +193,4 @@ def test_what_needs_an_extra_says_which(installed, tmp_path, arguments):
     )
     assert result.returncode != 0
     output = result.stdout + result.stderr
-    assert "stn-icnn-tf[train]" in output and "Traceback" not in output
+    assert f"stn-icnn-tf[{extra}]" in output and "Traceback" not in output

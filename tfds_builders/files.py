@@ -1,73 +1,106 @@
-"""Finds and reads the files of a download, in a folder or a zip. No TensorFlow."""
+"""Reads the files of a download, in a folder or a zip. No TensorFlow."""
 
 import contextlib
 import io
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 from PIL import Image
 
-from tfds_builders.zip_path import ZipPath
+from tfds_builders.zip_path import ZipPath, folded
 
 Root = pathlib.Path | ZipPath
 
 _KINDS = {"JPEG": "a JPEG photo", "PNG": "an 8-bit PNG mask"}
 _MOST_ERRORS = 20
+# More files that are missing from one folder are named together.
+_MOST_MISSING = 3
 # Enough for the header of nearly every picture; the others are read whole.
 _HEADER_BYTES = 4096
 
 
-def find_root(
-    manual_dir: str | os.PathLike,
-    folder_names: tuple[str, ...],
-    archive_name: str,
-    is_root: Callable[[Root], bool],
-    contents: str,
-) -> Root:
-    """Finds a data set in a folder.
+class MissingFile(ValueError):
+    """A file or folder that is not there.
 
     Args:
-        manual_dir: a folder that holds the data set, or that is the data set.
-        folder_names: names that its folder may have.
-        archive_name: name of the zip file, `FOLDER.zip`, with the data set at its
-            top or in the folder FOLDER.
-        is_root: says whether a folder, maybe one in the zip, is the data set.
-        contents: what the data set must hold, for the error.
-
-    Returns:
-        the folder of the data set. A folder is taken before the zip file.
-
-    Raises:
-        ValueError: if the folder holds none of these, or a zip file that cannot be
-            read.
+        path: of it.
+        expected: what it should have been.
     """
-    folder = pathlib.Path(manual_dir)
-    roots: list[Root] = [*(folder / name for name in folder_names), folder]
-    for root in roots:
-        if is_root(root):
-            return root
-    archive = folder / archive_name
-    if archive.is_file():
-        top = ZipPath.top(archive)
-        for root in (top / archive.stem, top):
-            if is_root(root):
-                return root
-    folders = ", ".join(f"the folder {name}" for name in folder_names)
-    raise ValueError(
-        f"Argument `manual_dir` must hold {folders}, or {archive_name}, with "
-        f"{contents} in it. Received: manual_dir={manual_dir}"
+
+    def __init__(self, path: Root, expected: str) -> None:
+        super().__init__(f"{path} is missing: {expected} was expected")
+        self.folder, self.name = path.parent, path.name
+        self.expected = expected
+
+
+def _grouped(errors: Sequence[ValueError | str]) -> list[str]:
+    """Writes a line an error; of many files that a folder lacks, one for them all."""
+    lacking = defaultdict(list)
+    for error in errors:
+        if isinstance(error, MissingFile):
+            lacking[error.folder, error.expected].append(error)
+    lines = []
+    for error in errors:
+        group = []
+        if isinstance(error, MissingFile):
+            group = lacking[error.folder, error.expected]
+        if len(group) <= _MOST_MISSING:
+            lines.append(f"{error}{_other_spelling(group[:1])}")
+        elif error is group[0]:
+            names = ", ".join(one.name for one in group[:_MOST_MISSING])
+            lines.append(
+                f"{error.folder} lacks {len(group)} files: {names}, ...: "
+                f"{error.expected} each was expected{_other_spelling(group)}"
+            )
+    return lines
+
+
+def _other_spelling(missing: Sequence[MissingFile]) -> str:
+    """Says if a missing file is there under a name that is written otherwise."""
+    if not missing:
+        return ""
+    there = {folded(name): name for name in names_in(missing[0].folder)}
+    for error in missing:
+        if folded(error.name) in there:
+            return (
+                f"; there is {there[folded(error.name)]}, which is written otherwise "
+                "(case, or the form of its accents)"
+            )
+    return ""
+
+
+def raise_all(
+    root: Root, errors: Sequence[ValueError | str], archive_name: str | None = None
+) -> None:
+    """Raises one ValueError for all errors, if any; it shows 20 lines of them.
+
+    Args:
+        root: the folder of the data set.
+        errors: one a file, or more.
+        archive_name: of the download, for the way out: files are missing or damaged
+            where it was not unpacked whole.
+    """
+    if not errors:
+        return
+    lines = _grouped(errors)
+    if len(lines) > _MOST_ERRORS:
+        lines[_MOST_ERRORS:] = [f"and {len(lines) - _MOST_ERRORS} more"]
+    if archive_name is not None:
+        lines.append(way_out(root, archive_name))
+    shown = "\n  ".join(lines)
+    raise ValueError(f"{root} is not usable, bad files: {len(errors)}\n  {shown}")
+
+
+def way_out(root: Root, archive_name: str) -> str:
+    """Says what to do about a data set that is not whole."""
+    if isinstance(root, ZipPath):
+        return f"If {root.archive} was not downloaded whole, download it again."
+    return (
+        f"If {archive_name} was not unpacked whole, unpack it again; or put it into "
+        "manual_dir and move this folder away: it is read packed, too."
     )
-
-
-def raise_all(root: Root, errors: list[str]) -> None:
-    """Raises one ValueError for all errors, if any; it shows the first 20."""
-    if errors:
-        lines = errors[:_MOST_ERRORS]
-        if len(errors) > _MOST_ERRORS:
-            lines.append(f"and {len(errors) - _MOST_ERRORS} more")
-        shown = "\n  ".join(lines)
-        raise ValueError(f"{root} is not usable, bad files: {len(errors)}\n  {shown}")
 
 
 def names_in(folder: Root) -> Iterable[str]:
@@ -89,11 +122,18 @@ def read_lines(path: Root, form: str) -> list[tuple[int, str]]:
         over.
 
     Raises:
-        ValueError: if the list is not there or is empty.
+        ValueError: if the list is not there, is empty, or is no text.
     """
     if not path.is_file():
         raise ValueError(f"{path} is missing: a list of lines `{form}`")
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = 1 + error.object.count(b"\n", 0, error.start)
+        raise ValueError(
+            f"{path}, line {line}: must be text in UTF-8, so that names other than "
+            "ASCII are read. Save the list in that encoding."
+        ) from error
     lines = [
         (number, line.partition("#")[0].strip())
         for number, line in enumerate(text.splitlines(), 1)
@@ -115,7 +155,7 @@ def _start(path: Root, count: int) -> bytes:
 def _naming(path: Root, kind: str) -> Iterator[None]:
     """Names the picture in the error if it is missing or cannot be decoded."""
     if not path.is_file():
-        raise ValueError(f"{path} is missing: {_KINDS[kind]} was expected")
+        raise MissingFile(path, _KINDS[kind])
     try:
         yield
     # A damaged file raises almost anything: OSError, SyntaxError, zlib.error,

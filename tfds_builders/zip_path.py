@@ -4,10 +4,16 @@ import dataclasses
 import functools
 import pathlib
 import threading
+import unicodedata
 import zipfile
 
 # Of the open zip files, which count their readers without a lock of their own.
 _ZIP_LOCK = threading.RLock()
+
+
+def folded(name: str) -> str:
+    """Returns a name as file systems that take no notice of case compare it."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 @functools.lru_cache(maxsize=2)
@@ -15,8 +21,11 @@ def _open_zip(archive: str, stamp: int) -> tuple[zipfile.ZipFile, dict[str, set]
     """Opens a zip file and lists its folders, once a process for each `stamp`."""
     del stamp  # Tells a file from the one that it has replaced.
     file = zipfile.ZipFile(archive)
+    # Some programs on Windows write them, against the format.
+    for name in [name for name in file.NameToInfo if "\\" in name]:
+        file.NameToInfo[name.replace("\\", "/")] = file.NameToInfo.pop(name)
     folders: dict[str, set[str]] = {"": set()}
-    for name in file.namelist():
+    for name in file.NameToInfo:
         path = name.rstrip("/")
         while path:
             folder, _, last = path.rpartition("/")
@@ -58,9 +67,20 @@ class ZipPath:
             path._opened()
         except (zipfile.BadZipFile, OSError) as error:
             raise ValueError(
-                f"{archive} cannot be read: the whole zip file was expected"
+                f"{archive} cannot be read: the whole zip file was expected. If its "
+                "download was broken off, download it again."
             ) from error
         return path
+
+    @property
+    def parent(self) -> "ZipPath":
+        """The folder that it is in; of the top, the top."""
+        return dataclasses.replace(self, at=self.at.rpartition("/")[0])
+
+    @property
+    def name(self) -> str:
+        """Its name; of the top, none."""
+        return self.at.rpartition("/")[2]
 
     def _opened(self) -> tuple[zipfile.ZipFile, dict[str, set]]:
         with _ZIP_LOCK:

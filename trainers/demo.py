@@ -13,8 +13,8 @@ import time
 from absl import app, flags
 from PIL import Image
 
-from trainers.common.flags import refuse_arguments
-from trainers.common.paths import define_path
+from trainers.common.flags import refuse_arguments, usage_errors
+from trainers.common.paths import define_path, output_folder
 
 FLAGS = flags.FLAGS
 
@@ -51,8 +51,8 @@ def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
     start = time.monotonic()
-    output = pathlib.Path(FLAGS.output)
-    output.mkdir(parents=True, exist_ok=True)
+    with usage_errors():
+        output = output_folder(FLAGS.output)
     photo = pathlib.Path(FLAGS.photo) if FLAGS.photo else example_photo(output)
     say(f"{photo.name}, parsed by the model `{SHIPPED}`, which comes with the package:")
     # The folder is the demo's, which may run again; beside one's own photo, nothing is.

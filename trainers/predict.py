@@ -7,6 +7,9 @@ whose mask or overlay is there already is left, unless --overwrite is given.
   python -m trainers.predict --model=runs/helen --input=photos --output=masks
   cat ME.jpg | face-parse - > mask.png
   face-parse 'photos/**/*.jpg' --json > faces.jsonl
+  face-parse CLIP.mp4 --output=masks
+
+Of a video it writes STEM_masks/000000.png, ... and STEM_overlay.mp4: docs/video.md.
 
 --classes, --tint, --smooth_skin, --cut_out and --regions write more: docs/effects.md.
 """
@@ -22,9 +25,12 @@ import numpy as np
 from absl import app, flags
 from tqdm import tqdm
 
+from stn_icnn_tf.clips import import_av, is_clip
 from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.inference.fused import PRECISIONS
 from stn_icnn_tf.photos import read_photo
+from stn_icnn_tf.video_parser import VideoParser
+from trainers.common.clips import Clip, define_clip_flags, parse_clips
 from trainers.common.effect_flags import NO_EFFECTS, Effects, define_effect_flags
 from trainers.common.flags import define_overwrite, usage_errors
 from trainers.common.paths import (
@@ -39,10 +45,12 @@ from trainers.common.photos import (
     output_stems,
     unique_photos,
 )
-from trainers.common.records import photo_record
+from trainers.common.records import face_record
 from trainers.common.streams import STDIN, result_stream
 
 FLAGS = flags.FLAGS
+
+WriteLine = Callable[[dict[str, Any]], None]
 
 # How a photo without a name is called.
 _STDIN_PHOTO = pathlib.Path("stdin")
@@ -51,7 +59,7 @@ _STDIN_PHOTO = pathlib.Path("stdin")
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_path("model", "head", "Shipped model, run folder, or .keras file.")
-    define_paths("input", [], "A photo, a folder of photos, or a glob; repeatable.")
+    define_paths("input", [], "A photo, folder of photos, video, or glob; repeatable.")
     define_path("output", "masks", "Folder for the masks and overlays.")
     flags.DEFINE_bool(
         "json",
@@ -68,6 +76,7 @@ def define_flags() -> None:
     define_overwrite()
     flags.DEFINE_enum("precision", "float32", PRECISIONS, "Of the networks.")
     define_effect_flags()
+    define_clip_flags()
 
 
 def parse_photos(
@@ -76,7 +85,7 @@ def parse_photos(
     output: pathlib.Path | None,
     effects: Effects = NO_EFFECTS,
     overwrite: bool = False,
-    lines: BinaryIO | None = None,
+    write_line: WriteLine = lambda record: None,
     read: Callable[[pathlib.Path], np.ndarray] = read_photo,
 ) -> list[tuple[pathlib.Path, str]]:
     """Parses photos one by one; says which have no face.
@@ -87,8 +96,8 @@ def parse_photos(
         output: folder for the masks and overlays; None: no pictures are written.
         effects: what else is written.
         overwrite: whether to replace files that are there already.
-        lines: where a line of JSON a photo is written, see `photo_record`; of one that
-            was not parsed it has the reason as `error`.
+        write_line: takes what is said of each photo, see `face_record`; of one that
+            was not parsed the reason, as `error`.
         read: what reads a file.
 
     Returns:
@@ -98,11 +107,6 @@ def parse_photos(
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
     failed, rows = [], []
-
-    def write_line(record: dict[str, Any]) -> None:
-        if lines is not None:
-            lines.write(json.dumps(record).encode() + b"\n")
-            lines.flush()
 
     def report(path: pathlib.Path, reason: str) -> None:
         failed.append((path, reason))
@@ -134,7 +138,7 @@ def parse_photos(
             report(path, f"cannot be written: {error}")
             continue
         rows += effects.rows(face, path)
-        write_line(photo_record(face, path))
+        write_line({"photo": str(path), **face_record(face)})
     effects.write_regions(rows)
     return failed
 
@@ -169,13 +173,12 @@ def main(argv: list[str]) -> None:
     """Runs the script; exits 1 if a file failed."""
     with usage_errors():
         inputs = [*argv[1:], *FLAGS.input]
-        if not inputs:
-            raise ValueError("Name a photo, or a folder of photos: face-parse ME.jpg")
         from_stdin = STDIN in inputs
-        if from_stdin and len(inputs) > 1:
+        if from_stdin and len(inputs) + FLAGS.webcam > 1:
             raise ValueError(f"`{STDIN}`, standard input, is one photo: name no others")
-        photos = [_STDIN_PHOTO] if from_stdin else _listed(inputs)
+        photos, clips = ([_STDIN_PHOTO], []) if from_stdin else _listed(inputs)
         effects = Effects.from_flags()
+        _check_clips(clips, effects)
         output, to_stdout = _where_to(from_stdin, effects)
         parser = FaceParser(
             FLAGS.model, FLAGS.find_faces, FLAGS.detect_faces, FLAGS.precision
@@ -185,19 +188,58 @@ def main(argv: list[str]) -> None:
         if stream is not None and not FLAGS.json:
             parse_stdin(parser, effects, stream)
             return
-        read = _read_stdin if from_stdin else read_photo
-        failed = parse_photos(
-            parser, photos, output, effects, FLAGS.overwrite, stream, read
-        )
-        where = "standard output" if output is None else FLAGS.output
-        print(f"{len(photos) - len(failed)} of {len(photos)} photos -> {where}")
+        write_line, failed = _line_writer(stream), []
+        if photos:
+            read = _read_stdin if from_stdin else read_photo
+            failed = parse_photos(
+                parser, photos, output, effects, FLAGS.overwrite, write_line, read
+            )
+            where = "standard output" if output is None else FLAGS.output
+            print(f"{len(photos) - len(failed)} of {len(photos)} photos -> {where}")
+        if clips:
+            video = VideoParser(parser, FLAGS.steady)
+            failed += parse_clips(video, clips, output, FLAGS.overwrite, write_line)
     if failed:
         sys.exit(1)
 
 
-def _listed(inputs: list[str]) -> list[pathlib.Path]:
+def _listed(inputs: list[str]) -> tuple[list[pathlib.Path], list[Clip]]:
+    """Lists the photos and the videos; of a folder the photos alone."""
+    if not inputs and not FLAGS.webcam:
+        raise ValueError("Name a photo, or a folder of photos: face-parse ME.jpg")
     paths = [pathlib.Path(path) for text in inputs for path in matched_paths(text)]
-    return unique_photos(photo for path in paths for photo in list_photos(path))
+    videos = unique_photos(path for path in paths if _is_video(path))
+    others = (path for path in paths if not _is_video(path))
+    photos = unique_photos(photo for path in others for photo in list_photos(path))
+    clips = [Clip(path, stem) for path, stem in zip(videos, output_stems(videos))]
+    if FLAGS.webcam:
+        clips.append(Clip.of_camera(FLAGS.camera))
+    return photos, clips
+
+
+def _is_video(path: pathlib.Path) -> bool:
+    return is_clip(path) and path.is_file()
+
+
+def _check_clips(clips: list[Clip], effects: Effects) -> None:
+    """Checks what only photos have; and PyAV, before the work."""
+    if not clips:
+        return
+    if effects != NO_EFFECTS or FLAGS.detect_faces:
+        raise ValueError(
+            "--classes, --tint, --smooth_skin, --cut_out, --regions, --detect_faces: "
+            f"not of videos. Received: {clips[0].path}"
+        )
+    import_av()
+
+
+def _line_writer(stream: BinaryIO | None) -> WriteLine:
+    def write_line(record: dict[str, Any]) -> None:
+        if stream is not None:
+            stream.write(json.dumps(record).encode() + b"\n")
+            stream.flush()
+
+    return write_line
 
 
 def _where_to(from_stdin: bool, effects: Effects) -> tuple[pathlib.Path | None, bool]:

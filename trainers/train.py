@@ -37,7 +37,7 @@ from trainers.common.flags import (
     refuse_arguments,
     usage_errors,
 )
-from trainers.common.paths import define_path, output_folder
+from trainers.common.paths import define_path, output_folder, refuse_unwritable
 from trainers.common.search_thresholds import measured_thresholds
 from trainers.configs.overrides import (
     define_class_set_flag,
@@ -47,8 +47,13 @@ from trainers.configs.overrides import (
 from trainers.configs.schedules import SCHEDULES, choose_stages, get_schedule
 from trainers.configs.stages import STAGE_NAMES, Stage
 from trainers.training.checkpoints import load_earlier_stages, stage_built_on
-from trainers.training.checks import refuse_batch_size, refuse_jitter, steps_per_epoch
-from trainers.training.errors import RunError
+from trainers.training.checks import (
+    refuse_batch_size,
+    refuse_jit_compile,
+    refuse_jitter,
+    steps_per_epoch,
+)
+from trainers.training.errors import RunError, writing_to
 from trainers.training.loop import Trainer, run_stages
 from trainers.training.presence import with_presence
 from trainers.training.run_config import (
@@ -102,7 +107,15 @@ def define_flags() -> None:
     flags.DEFINE_enum(
         "precision", "float32", ("float32", "mixed_bfloat16"), "Policy of the networks."
     )
-    flags.DEFINE_bool("jit_compile", False, "Whether XLA compiles the training step.")
+    flags.DEFINE_bool(
+        "jit_compile", False, "Whether XLA compiles the training step; on one device."
+    )
+    flags.DEFINE_bool(
+        "deterministic",
+        False,
+        "On a GPU: kernels that give the same numbers each time, and a resumed run "
+        "those of the uninterrupted one. Slower. On CPUs it is so without.",
+    )
     flags.DEFINE_multi_string(
         "device", [], "Devices to mirror over, e.g. GPU:0; none: every local one."
     )
@@ -126,7 +139,7 @@ def make_strategy(devices: list[str]) -> tf.distribute.Strategy:
 def save_model(model: StnIcnn, path: pathlib.Path) -> None:
     """Saves `.keras` in float32, whatever the policy of training was."""
     plain = with_arguments(model, dtype="float32")
-    with written_beside(path) as fresh:
+    with writing_to(path.parent), written_beside(path) as fresh:
         plain.save(fresh)
 
 
@@ -169,7 +182,13 @@ def run_errors() -> Iterator[None]:
 def main(argv: list[str]) -> None:
     """Runs the script."""
     refuse_arguments(argv)
+    if FLAGS.deterministic:
+        # Before anything runs; what has no such kernel is an error of TensorFlow.
+        keras.utils.set_random_seed(FLAGS.seed)
+        tf.config.experimental.enable_op_determinism()
     with usage_errors():
+        if FLAGS.run_dir is not None:
+            refuse_unwritable(FLAGS.run_dir, "run_dir")
         with needs_extra("Logging needs tensorboard", "train"):
             importlib.import_module("tensorboard")
         schedule = get_schedule(FLAGS.schedule, tuple(FLAGS.set))
@@ -200,6 +219,7 @@ def main(argv: list[str]) -> None:
     keras.utils.set_random_seed(FLAGS.seed)
     with usage_errors():
         strategy = make_strategy(FLAGS.device)
+        refuse_jit_compile(FLAGS.jit_compile, strategy.num_replicas_in_sync)
         with strategy.scope():
             model = StnIcnn.from_preset(
                 FLAGS.preset,
@@ -224,7 +244,7 @@ def main(argv: list[str]) -> None:
         (FLAGS.init_from, start) if start is not None else None,
         {b.info.full_name: share for b, share in zip(builders[1:], mix.values())},
     )
-    environment = run_environment(devices, FLAGS.jit_compile)
+    environment = run_environment(devices, FLAGS.jit_compile, FLAGS.deterministic)
     if FLAGS.print_config:
         print(format_config(settings, [environment]), end="")
         return
@@ -233,7 +253,8 @@ def main(argv: list[str]) -> None:
         run_dir = output_folder(FLAGS.run_dir, "run_dir")
     with run_errors(), locked(run_dir):
         remove_unfinished(run_dir)
-        settle_config(run_dir, settings, environment)
+        with writing_to(run_dir):
+            settle_config(run_dir, settings, environment)
         if any(stage.repeat_threshold for stage in stages if stage.epochs):
             names = [f"{b.info.full_name} {s}" for b, s in zip(builders, splits)]
             training = with_presence(training, names, class_set, run_dir)

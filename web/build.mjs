@@ -22,7 +22,7 @@ const FLAVOURS = {
 
 // Packed by hand, and unpacked by the page: not every server packs what it sends.
 function pack(file, name) {
-  const content = gzipSync(readFileSync(file), { level: 9, memLevel: 9 });
+  const content = gzipSync(readFileSync(file), { level: 9 });
   writeFileSync(join(build, `${name}.gz`), content);
   return { file: `${name}.gz`, bytes: content.length };
 }

@@ -1,8 +1,8 @@
 """The pages of the site: the project's Markdown files, where they lie.
 
 A page keeps its place in the tree, so links between pages hold on the site as they do
-in a checkout. Other files that a page links to come along: pictures as they are, code
-and notebooks as pages.
+in a checkout. What a page links to comes along: pictures as they are, code, notebooks
+and folders as pages.
 """
 
 import json
@@ -40,37 +40,41 @@ def write_pages(root: pathlib.Path, output: pathlib.Path) -> list[str]:
         output: folder for the copies; it may be there already.
 
     Returns:
-        the names of the pages, relative to `root`.
+        the names of the Markdown files among them, relative to `root`.
 
     Raises:
-        ValueError: if a link goes to a file that is not there, or an include to a
-            section that is not; it names page and link.
+        ValueError: if a link goes to what is not there, or an include to a section
+            that is not; it names page and link.
     """
-    names = sorted(
-        path.relative_to(root).as_posix()
-        for pattern in PAGES
-        for path in root.glob(pattern)
-    )
-    others: set[str] = set()
-    for name in names:
-        text = include_sections(root, name, (root / name).read_text(encoding="utf-8"))
-        text, linked = rewrite_links(root, name, text)
-        others |= linked
-        _write(output / name, text)
-    for name in sorted(others):
-        source, copy = root / name, output / name
+    waiting = [path for pattern in PAGES for path in sorted(root.glob(pattern))]
+    names = [path.relative_to(root).as_posix() for path in waiting]
+    for name in names:  # Grows as links are found.
+        source, copy = root / name, output / shown_as(name, root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         if source.suffix in PICTURES:
             shutil.copyfile(source, copy)
+            continue
+        if source.suffix == ".md":
+            text = include_sections(root, name, source.read_text(encoding="utf-8"))
+            text, linked = rewrite_links(root, name, text)
+            names += sorted(linked - {*names})
         elif source.suffix == ".ipynb":
-            _write(output / f"{name}.md", notebook_page(source))
+            text = notebook_page(source)
         else:
-            _write(output / f"{name}.md", file_page(source, name))
-    return names
+            text = folder_page(source) if source.is_dir() else file_page(source, name)
+        copy.write_text(text, encoding="utf-8")
+    return sorted(name for name in names if name.endswith(".md"))
+
+
+def shown_as(name: str, root: pathlib.Path) -> str:
+    """Returns the file of the site that shows a file, or folder, of the project."""
+    if name.endswith((".md", *PICTURES)):
+        return name
+    return f"{name}.folder.md" if (root / name).is_dir() else f"{name}.md"
 
 
 def rewrite_links(root: pathlib.Path, name: str, text: str) -> tuple[str, set[str]]:
-    """Points links to code and notebooks at the pages that show them.
+    """Points links to code, notebooks and folders at the pages that show them.
 
     Args:
         root: of the project.
@@ -78,23 +82,21 @@ def rewrite_links(root: pathlib.Path, name: str, text: str) -> tuple[str, set[st
         text: of the page, Markdown.
 
     Returns:
-        the text, and the files that it links to and that are no pages.
+        the text, and the names of what it links to, relative to `root`.
 
     Raises:
-        ValueError: if a link goes to no file of the project.
+        ValueError: if a link goes to nothing of the project.
     """
     linked = set()
 
     def rewrite(match: re.Match) -> str:
         start, target, anchor = match.groups(default="")
+        target = target.rstrip("/")
         path = (root / name).parent.joinpath(target).resolve()
-        if not path.is_file() or not path.is_relative_to(root.resolve()):
-            raise ValueError(f"{name} links to a file that is not there: {target}")
-        if path.suffix != ".md":
-            linked.add(path.relative_to(root.resolve()).as_posix())
-            if path.suffix not in PICTURES:
-                target += ".md"
-        return f"{start}{target}{anchor}"
+        if not path.exists() or root.resolve() not in path.parents:
+            raise ValueError(f"{name} links to what is not there: {target}")
+        linked.add(path.relative_to(root.resolve()).as_posix())
+        return f"{start}{shown_as(target, (root / name).parent)}{anchor}"
 
     # Of the split by fences every second piece is code.
     pieces = _FENCE.split(text)
@@ -137,6 +139,13 @@ def file_page(path: pathlib.Path, name: str) -> str:
     return f"{_HIDDEN}# {name}\n\n````{language}\n{text}````\n"
 
 
+def folder_page(path: pathlib.Path) -> str:
+    """Returns a page that lists what is in a folder."""
+    names = sorted(entry.name for entry in path.iterdir())
+    lines = [f"- `{name}`" for name in names if not name.startswith((".", "__pyc"))]
+    return "\n".join([f"{_HIDDEN}# {path.name}", "", *lines, ""])
+
+
 def notebook_page(path: pathlib.Path) -> str:
     """Returns a page that shows a notebook: its text, its code, no outputs."""
     cells = []
@@ -161,8 +170,3 @@ def _with_mathml(text: str) -> str:
     # At the start of a line a formula would become a paragraph.
     text = text.replace("\n$", " $")
     return re.sub(r"\$(.+?)\$", lambda match: convert(match[1]), text)
-
-
-def _write(path: pathlib.Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")

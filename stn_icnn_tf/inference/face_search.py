@@ -125,7 +125,7 @@ class FaceSearch:
         confidence, found = coarse_confidence(
             outputs["coarse_scores"], self.model.class_set
         )
-        own_square = self._own_square(outputs["theta"], width_and_height(padded))
+        own_square = self.own_square_of(outputs["theta"], width_and_height(padded))
         square = whole_square((width, height))
         good = fits(own_square, square, self.thresholds)
         mask = tf.ensure_shape(outputs["mask"][:, :height, :width], photos.shape[:3])
@@ -136,7 +136,7 @@ class FaceSearch:
             "confidence": confidence,
             "found": found,
             "own_square": own_square,
-            "fits": good & self._is_sure(confidence, found),
+            "fits": good & self.is_sure(confidence, found),
         }
 
     def find(
@@ -165,7 +165,7 @@ class FaceSearch:
 
         # A candidate is not yet the face's own square, which is cut out of it.
         square, wanted, candidates = tf.cond(
-            self._is_sure(framed["confidence"], framed["found"]),
+            self.is_sure(framed["confidence"], framed["found"]),
             lambda: (own_square, tf.constant(True), tf.constant(0)),
             try_candidates,
         )
@@ -217,7 +217,7 @@ class FaceSearch:
             outputs = self.model.parse(cut.pixels(photo)[None])
             mask = cut.to_photo(outputs["mask"][0, ..., None])[..., 0]
             theta = cut.theta_to_photo(outputs["theta"][0])
-            own_square = self._own_square(theta, size)
+            own_square = self.own_square_of(theta, size)
             wanted = ~fits(own_square, square, self.cut_thresholds)
             mask = tf.ensure_shape(mask, photo.shape[:2])
             return wanted, own_square, mask, theta, square
@@ -231,11 +231,11 @@ class FaceSearch:
         )
         return {"mask": mask, "theta": theta, "square": square}
 
-    def _is_sure(self, confidence: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
+    def is_sure(self, confidence: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
         thresholds = self.thresholds
         return (confidence >= thresholds.confidence) & (found >= thresholds.found)
 
-    def _own_square(self, theta: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    def own_square_of(self, theta: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         """Finds the squares `(..., 4)` of faces from theta `(..., parts, 2, 3)`."""
         mean_centers = np.asarray(self.model.mean_crop)[:, 1:]
         centers = to_pixels(theta[..., 2], tf.cast(size, tf.float32))

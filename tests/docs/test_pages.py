@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 import pytest
 
@@ -16,7 +17,9 @@ def project(tmp_path):
     """A project of a few files, each of a kind that pages link to."""
     files = {
         "README.md": "![A](docs/a.png) [b](docs/b.md#two) [c](code.py) [w](https://x.y/z)",
-        "docs/b.md": "# B\n\n## Two, or 2\n\ntext\n\n## Three\n\n[r](../README.md)\n",
+        "docs/b.md": "# B\n\n## Two, or 2\n\ntext\n\n## Three\n\n"
+        "[r](../README.md) [f](../web/)\n",
+        "web/notes.md": "# Notes\n",
         "docs/a.png": "png",
         "code.py": "print(1)\n",
     }
@@ -34,14 +37,23 @@ def test_pages_keep_their_place_and_what_they_link_to_comes_along(project, tmp_p
     assert "(code.py.md)" in text and "(https://x.y/z)" in text
     assert (output / "docs/a.png").read_text() == "png"
     assert "print(1)" in (output / "code.py.md").read_text()
-    assert (output / "docs/b.md").read_text() == (project / "docs/b.md").read_text()
+    text = (output / "docs/b.md").read_text()
+    assert "(../README.md)" in text and "(../web.folder.md)" in text
+    assert "- `notes.md`" in (output / "web.folder.md").read_text()
 
 
-@pytest.mark.parametrize("target", ["docs/c.md", "docs", "../outside.md"])
-def test_a_link_to_no_file_of_the_project_is_named(project, target):
+def test_a_page_elsewhere_comes_along_once_it_is_linked(project, tmp_path):
+    (project / "README.md").write_text("[n](web/notes.md)")
+    names = pages.write_pages(project, tmp_path / "build")
+    assert names == ["README.md", "docs/b.md", "web/notes.md"]
+    assert (tmp_path / "build/web/notes.md").read_text() == "# Notes\n"
+
+
+@pytest.mark.parametrize("target", ["docs/c.md", "nowhere/", "../outside.md"])
+def test_a_link_to_nothing_of_the_project_is_named(project, target):
     (project.parent / "outside.md").write_text("")
     (project / "README.md").write_text(f"[x]({target})")
-    with pytest.raises(ValueError, match=f"README.md links .*: {target}"):
+    with pytest.raises(ValueError, match=f"README.md links .*: {target[:7]}"):
         pages.write_pages(project, project / "build")
 
 
@@ -91,3 +103,21 @@ def test_every_link_of_the_project_goes_to_a_file(tmp_path):
     # Included, not copied: it cannot differ from what stands in the results.
     shown = (tmp_path / "docs/models.md").read_text()
     assert "<!-- include" not in shown and "| `helen` | 0." in shown
+
+
+def test_every_check_of_the_paper_finds_tests():
+    text = (ROOT / "docs/paper.md").read_text()
+    commands = re.findall(r"`(tests/[^`]*)` \|$", text, re.MULTILINE)
+    assert len(commands) == 10
+    for command in commands:
+        paths, _, words = command.partition(" -k ")
+        names = ""
+        for path in map(ROOT.joinpath, paths.split()):
+            files = path.rglob("test_*.py") if path.is_dir() else [path]
+            names += " ".join(re.findall(r"def test_\w+", "".join(map(read, files))))
+        for word in words.strip("'").split(" or "):
+            assert names and word in names, command
+
+
+def read(path):
+    return path.read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 from tests.helpers import zip_folder
 from tests.tfds_builders.celeb_data import SPLITS, write_celeb
 from tfds_builders import beam, celeb_a_mask_hq
-from tfds_builders.celeb_a_mask_hq import layout
+from tfds_builders.celeb_a_mask_hq import layout, splits
 from trainers.common.data import load_builder
 
 
@@ -153,3 +153,40 @@ def test_the_callers_runner_is_kept():
 def test_errors_other_than_value_errors_stay_as_they_are():
     with pytest.raises(RuntimeError, match="KeyError: 'x'"), beam.plain_errors():
         raise RuntimeError("Traceback\nKeyError: 'x'\n")
+
+
+def test_splits_of_before_the_lists_came_are_told(tmp_path, caplog):
+    root = write_celeb(tmp_path / "downloads" / "celebamask_hq")
+    (root / "splits").rename(tmp_path / "splits")
+    arguments = ("celeb_a_mask_hq", str(tmp_path / "data"), str(root.parent))
+    builder = load_builder(*arguments)
+    assert builder.info.metadata["splits_by"] == splits.BY_HASH
+    caplog.clear()
+    load_builder(*arguments)
+    assert not caplog.text
+    (tmp_path / "splits").rename(root / "splits")
+    load_builder(*arguments)
+    assert "was built by a hash of the id: " in caplog.text
+    assert "asks for the lists in splits now: train 3, validation 2, test 1." in (
+        caplog.text
+    )
+    assert f"delete {builder.data_path}" in caplog.text
+    caplog.clear()
+    # A build that does not say how it was split is judged by its sizes.
+    (builder.data_path / "metadata.json").unlink(missing_ok=True)
+    old = load_builder(*arguments)
+    assert "splits_by" not in (old.info.metadata or {})
+    assert "was built by another rule: " in caplog.text
+    caplog.clear()
+    shutil.rmtree(builder.data_path)
+    load_builder(*arguments)
+    load_builder(*arguments[:2])
+    assert not caplog.text
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    for folder in (tmp_path / "nowhere", None):
+        with pytest.raises(ValueError, match="Manual directory .* does not exist"):
+            load_builder(
+                "celeb_a_mask_hq", str(tmp_path / "data"), folder and str(folder)
+            )

@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def test_find_root_takes_folders(root, variant):
 def test_find_root_takes_zip_files_that_can_be_pickled(root, tmp_path, top):
     zip_folder(root, tmp_path / layout.ARCHIVE_NAME, top)
     found = pickle.loads(pickle.dumps(layout.find_root(tmp_path)))
-    assert read_splits(found, tmp_path) == SPLITS
+    assert read_splits(found, tmp_path)[1] == SPLITS
     check_all(found)
     assert layout.list_photos(found) == layout.list_photos(root) == sorted(IDS)
     assert layout.list_parts(found, IDS) == layout.list_parts(root, IDS)
@@ -119,6 +120,84 @@ def test_a_cut_zip_is_named(root, tmp_path):
         layout.find_root(tmp_path)
 
 
+@pytest.mark.parametrize("missing", [layout.MASKS, layout.PHOTOS])
+def test_a_folder_unpacked_by_half_is_named_once(root, tmp_path, missing):
+    zip_folder(root, tmp_path / "whole.zip", "CelebAMask-HQ/")
+    shutil.rmtree(root / missing)
+    with pytest.raises(ValueError, match=f"has no folder {missing}") as error:
+        layout.find_root(root.parent)
+    assert f"{layout.ARCHIVE_NAME} was not unpacked whole" in str(error.value)
+    # With the whole zip beside it, which is not read while the folder is there.
+    archive = (tmp_path / "whole.zip").rename(root.parent / layout.ARCHIVE_NAME)
+    with pytest.raises(ValueError, match=f"or move {root} away: it is read packed"):
+        layout.find_root(root.parent)
+    moved = root.rename(tmp_path / "away")
+    check_all(layout.find_root(archive.parent))
+    moved.rename(root)
+    archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
+    with pytest.raises(ValueError, match="is not whole either: download it again"):
+        layout.find_root(root.parent)
+
+
+def test_a_zip_without_its_masks_is_named_once(root, tmp_path):
+    shutil.rmtree(root / layout.MASKS)
+    zip_folder(root, tmp_path / layout.ARCHIVE_NAME, "CelebAMask-HQ/")
+    with pytest.raises(ValueError, match=f"has no folder {layout.MASKS}.*download it"):
+        layout.find_root(tmp_path)
+
+
+def test_where_the_data_set_may_be_is_said(root, tmp_path):
+    downloads = root.parent
+    with pytest.raises(ValueError, match=f"There is one in {root}: give that"):
+        layout.find_root(tmp_path)
+    for name, right in (
+        ("CELEBAMASK-HQ", "CelebAMask-HQ"),
+        ("celebamask-hq.ZIP", layout.ARCHIVE_NAME),
+    ):
+        folder = tmp_path / f"of {name}"
+        (folder / name).mkdir(parents=True)
+        with pytest.raises(ValueError, match=f"{name}: its name must be {right}"):
+            layout.find_root(folder)
+    for name in (layout.PHOTOS, layout.MASKS):
+        (root / name).rename(root / name.lower())
+    with pytest.raises(ValueError, match=f"{layout.PHOTOS.lower()}: its name must be"):
+        layout.find_root(downloads)
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / f"{layout.ARCHIVE_NAME}.crdownload").touch()
+    with pytest.raises(ValueError, match="broken off: finish it"):
+        layout.find_root(tmp_path / "part")
+    with pytest.raises(ValueError, match=r"C:\\data. There is no such folder"):
+        layout.find_root("C:\\data")
+
+
+def test_photos_whose_names_end_in_capitals_are_named(root):
+    path = layout.photo_path(root, 7)
+    path.rename(path.with_suffix(".JPG"))
+    with pytest.raises(ValueError, match=r"holds 1 photos, such as 7\.JPG"):
+        layout.list_photos(root)
+    with pytest.raises(ValueError, match=r"7\.jpg is missing.*; there is 7\.JPG"):
+        check_all(root)
+
+
+def test_a_zip_written_with_windows_separators_is_read(root, tmp_path):
+    archive = tmp_path / layout.ARCHIVE_NAME
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in sorted(root.rglob("*")):
+            if path.is_file():
+                name = f"CelebAMask-HQ\\{path.relative_to(root)}".replace("/", "\\")
+                info = zipfile.ZipInfo("placeholder")
+                info.filename = name
+                file.writestr(info, path.read_bytes())
+    found = layout.find_root(tmp_path)
+    assert read_splits(found, tmp_path)[1] == SPLITS
+    check_all(found)
+    for one, other in zip(
+        layout.read_sample(found, 7, layout.ALL_LABELS),
+        layout.read_sample(root, 7, layout.ALL_LABELS),
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_every_bad_file_is_named(root):
     layout.photo_path(root, 7).write_bytes(b"no picture")
     layout.photo_path(root, 1999).unlink()
@@ -134,19 +213,32 @@ def test_every_bad_file_is_named(root):
         "7.jpg cannot be decoded: a JPEG photo was expected",
         "1999.jpg is missing: a JPEG photo was expected",
         "00003_nose.png cannot be decoded: an 8-bit PNG mask was expected",
-        "12345_*.png are missing: an 8-bit PNG mask of one part",
+        "12345_*.png is missing: an 8-bit PNG mask of one part",
+        "If CelebAMask-HQ.zip was not unpacked whole, unpack it again",
     ):
         assert text in message
     with pytest.raises(ValueError, match="00003_hair"):
         check_all(root, layout.ALL_LABELS)
 
 
-def test_many_bad_files_are_counted(root):
+def test_files_missing_from_a_folder_are_named_once(root):
     shutil.rmtree(root / layout.PHOTOS)
     with pytest.raises(ValueError, match="bad files: 57\n") as error:
         layout.check(root, list(range(30)), layout.PART_LABELS)
-    assert str(error.value).count("expected") == 20
-    assert str(error.value).endswith("and 37 more")
+    lines = str(error.value).splitlines()
+    assert len(lines) == 4
+    assert "lacks 30 files: 0.jpg, 1.jpg, 2.jpg, ...: a JPEG photo each" in lines[1]
+    assert "0 lacks 27 files: 00001_*.png, 00002_*.png," in lines[2]
+    assert "unpack it again" in lines[3]
+
+
+def test_many_bad_files_are_counted(root):
+    for photo_id in range(30):
+        layout.photo_path(root, photo_id).write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="bad files: 57\n") as error:
+        layout.check(root, list(range(30)), layout.PART_LABELS)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 23 and lines[21].endswith("and 11 more")
 
 
 def test_a_size_far_behind_the_start_of_the_file_is_found(root):
@@ -160,7 +252,7 @@ def test_real_data(face_data_dir):
     if not (face_data_dir / "celebamask_hq").is_dir():
         pytest.skip(f"FACE_DATA_DIR={face_data_dir} holds no folder celebamask_hq")
     root = layout.find_root(face_data_dir)
-    for ids in read_splits(root, face_data_dir).values():
+    for ids in read_splits(root, face_data_dir)[1].values():
         layout.check(root, (ids[0], ids[-1]), layout.ALL_LABELS)
         photo, mask = layout.read_sample(root, ids[0], layout.PART_LABELS)
         assert photo[:2] == b"\xff\xd8"

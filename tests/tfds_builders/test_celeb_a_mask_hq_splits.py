@@ -8,6 +8,9 @@ from tests.helpers import zip_folder
 from tests.tfds_builders.celeb_data import IDS, SPLITS, write_celeb
 from tfds_builders.celeb_a_mask_hq import layout
 from tfds_builders.celeb_a_mask_hq.splits import (
+    BY_CELEBA,
+    BY_HASH,
+    BY_LISTS,
     MAPPING_NAME,
     PARTITION_NAME,
     read_splits,
@@ -40,31 +43,32 @@ def official(root):
 
 
 def test_celebas_partition_goes_before_the_lists(official):
-    assert read_splits(official, official.parent) == OFFICIAL
+    assert read_splits(official, official.parent) == (BY_CELEBA, OFFICIAL)
 
 
 @pytest.mark.parametrize("name", [MAPPING_NAME, PARTITION_NAME])
 def test_its_files_may_be_beside_the_data_set(official, name):
     (official / name).rename(official.parent / name)
-    assert read_splits(official, official.parent) == OFFICIAL
+    assert read_splits(official, official.parent) == (BY_CELEBA, OFFICIAL)
 
 
 def test_the_partition_may_be_beside_the_zip(official, tmp_path):
     (official / PARTITION_NAME).rename(tmp_path / PARTITION_NAME)
     zip_folder(official, tmp_path / layout.ARCHIVE_NAME, "CelebAMask-HQ/")
-    assert read_splits(layout.find_root(tmp_path), tmp_path) == OFFICIAL
+    assert read_splits(layout.find_root(tmp_path), tmp_path)[1] == OFFICIAL
 
 
 @pytest.mark.parametrize("missing", [MAPPING_NAME, PARTITION_NAME])
 def test_lists_are_used_when_a_file_of_celebas_is_missing(official, missing):
     (official / missing).unlink()
-    assert read_splits(official, official.parent) == SPLITS
+    assert read_splits(official, official.parent) == (BY_LISTS, SPLITS)
 
 
 def test_without_any_list_the_hash_of_the_id_decides(root):
     for path in (root / "splits").iterdir():
         path.unlink()
-    splits = read_splits(root, root.parent)
+    rule, splits = read_splits(root, root.parent)
+    assert rule == BY_HASH
     assert sorted(itertools.chain(*splits.values())) == sorted(IDS)
     for split, ids in split_by_hash(sorted(IDS)).items():
         assert splits.get(split, []) == ids  # An empty split is left out.
@@ -79,6 +83,23 @@ def test_the_hash_gives_80_10_10_and_never_changes():
     assert split_by_hash(list(range(20, 40)))["test"] == [
         photo_id for photo_id in splits["test"] if 20 <= photo_id < 40
     ]
+
+
+def test_without_any_list_a_photo_of_which_there_are_masks_is_missed(root):
+    for path in (root / "splits").iterdir():
+        path.unlink()
+    for photo_id in (7, 1999):
+        layout.photo_path(root, photo_id).unlink()
+    with pytest.raises(
+        ValueError, match=r"bad files: 2\n.*/7\.jpg is missing"
+    ) as error:
+        read_splits(root, root.parent)
+    assert "unpack it again" in str(error.value)
+    # A list may name fewer.
+    for split in SPLITS:
+        (root / "splits" / f"{split}.txt").write_text("3\n" if split == "test" else "#")
+    with pytest.raises(ValueError, match="train.txt is empty"):
+        read_splits(root, root.parent)
 
 
 def test_no_photo_at_all_is_named(root):

@@ -3,6 +3,7 @@
 import pathlib
 import shutil
 import tempfile
+import unicodedata
 from typing import ClassVar
 
 import numpy as np
@@ -201,11 +202,53 @@ def test_every_bad_file_is_named_before_anything_is_generated(root, tmp_path):
     assert f"60_1.jpg is {size[0]}x{size[1]}" in message
 
 
-def test_many_bad_files_are_counted(root):
-    shutil.rmtree(root / "labels")
-    with pytest.raises(ValueError, match="and 46 more") as error:
+def test_masks_that_are_missing_are_named_once(root):
+    for name in [name for listed in LISTS.values() for name in listed]:
+        shutil.rmtree(root / "labels" / name)
+    with pytest.raises(ValueError, match="bad files: 6\n") as error:
         check_all(root)
-    assert str(error.value).count("is missing") == 20
+    lines = str(error.value).splitlines()
+    assert (
+        len(lines) == 3 and "labels lacks 6 files: 30_1, 10_1, 20_2, ...:" in lines[1]
+    )
+    assert f"{layout.ARCHIVE_NAME} was not unpacked whole" in lines[2]
+    shutil.rmtree(root / "labels")
+    with pytest.raises(ValueError, match="has no folder labels. If .* unpack it again"):
+        layout.find_root(root.parent)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_other_than_ascii_are_read(root, tmp_path, form):
+    name = unicodedata.normalize(form, "Zoë_人_1")
+    rename_sample(root, "60_1", name)
+    (root / "testing.txt").write_text(f"1 , {name}\n", encoding="utf-8")
+    folder = root.parent.rename(tmp_path / "Größe 数")
+    check_all(layout.find_root(folder))
+    (example,) = examples_of(folder, tmp_path / "données")["test"]
+    assert example["name"].decode() == name
+    (tmp_path / "zip").mkdir()
+    zip_folder(folder / "helen", tmp_path / "zip" / layout.ARCHIVE_NAME)
+    check_all(layout.find_root(tmp_path / "zip"))
+
+
+def test_names_that_are_written_otherwise_are_said(root):
+    rename_sample(root, "60_1", unicodedata.normalize("NFD", "Zoë_1"))
+    (root / "testing.txt").write_text("1 , Zoë_1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="is missing.*which is written otherwise"):
+        check_all(root)
+    (root / "testing.txt").write_text("1 , Zoë_1\n", encoding="latin-1")
+    with pytest.raises(
+        ValueError, match=r"testing\.txt, line 1: must be text in UTF-8"
+    ):
+        layout.read_lists(root)
+
+
+def rename_sample(root, old, new):
+    (root / "images" / f"{old}.jpg").rename(root / "images" / f"{new}.jpg")
+    (root / "labels" / old).rename(root / "labels" / new)
+    for number in layout.LABEL_NUMBERS:
+        path = root / "labels" / new / f"{old}_lbl{number:02d}.png"
+        path.rename(layout.label_path(root, new, number))
 
 
 def test_a_mask_cut_short_is_named_when_it_is_read(root):

@@ -45,3 +45,26 @@ def test_bad_histories_are_named(tmp_path):
     path.write_text('{"stage": "coa\n' + json.dumps(line("coarse", 1)) + "\n")
     with pytest.raises(ValueError, match=r"Line 1 of .*coa"):
         read_history(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        '{"stage": ["coarse"], "epoch": 1}',
+        '{"stage": "fine", "epoch": 1}',
+        '{"stage": "coarse", "epoch": "one"}',
+        '{"stage": "coarse", "epoch": 1, "loss": null}',
+        '[{"stage": "coarse", "epoch": 1}]',
+        '{"stage": "coarse", "epoch": 2, "lo{"stage": "coarse", "epoch": 2}',
+        "\0\0\0\0",
+    ],
+)
+def test_a_line_that_cannot_be_plotted_is_named(tmp_path, bad):
+    text = json.dumps(line("coarse", 1, float("nan")))
+    (tmp_path / "history.jsonl").write_text(f"{text}\n{bad}\n{text}\n")
+    with pytest.raises(ValueError, match="Line 2 of .*history.jsonl must be"):
+        read_history(tmp_path)
+    # As the last one it is what a killed run wrote.
+    (tmp_path / "history.jsonl").write_text(f"{text}\n{bad}")
+    ((epoch, loss),) = losses(tmp_path)
+    assert epoch == 1 and loss != loss

@@ -1,19 +1,25 @@
+import contextlib
 import dataclasses
 import json
 import os
+import resource
+import shutil
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from stn_icnn_tf.data.augment import AUGMENTATIONS, Augmentation
 from tests.helpers import faces, mirrored, small_model
 from trainers.configs.schedules import SCHEDULES, get_schedule
 from trainers.configs.stages import Stage
-from trainers.training.checkpoints import list_checkpoints
-from trainers.training.errors import RunError
+from trainers.training import loop
+from trainers.training.checkpoints import list_checkpoints, load_best
+from trainers.training.errors import RunError, writing_to
 from trainers.training.history import read_history
 from trainers.training.loop import Trainer, network_variables
+from trainers.training.objectives import stage_losses
 
 ONE = ["CPU:0"]
 TWO = ["CPU:0", "CPU:1"]
@@ -111,6 +117,120 @@ def test_nan_stops_the_run_and_names_the_step(tmp_path):
     with pytest.raises(FloatingPointError, match="nan at step 0 of stage coarse"):
         trainer.fit(faces(4), faces(1))
     assert not list_checkpoints(tmp_path / "coarse")
+
+
+def test_nan_in_one_replica_is_named_by_its_step(tmp_path, monkeypatch):
+    def broken(*args):
+        losses = stage_losses(*args)
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        bad = tf.cast(replica == 1, tf.float32)
+        # 0 / 0 in the second replica, 0 / 1 in the first.
+        return {name: loss + 0.0 / (1.0 - bad) for name, loss in losses.items()}
+
+    monkeypatch.setattr(loop, "stage_losses", broken)
+    with pytest.raises(FloatingPointError, match="nan.* at step 0 of stage coarse"):
+        train(tmp_path, coarse_stage(), TWO)
+    assert not list_checkpoints(tmp_path / "coarse")
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
+    def broken(model, *args):
+        weight = network_variables(model, "coarse")[0].value
+        # Finite, but its gradient is infinity times 0.
+        bad = tf.sqrt(0.0 * tf.reduce_sum(weight))
+        return {k: loss + bad for k, loss in stage_losses(model, *args).items()}
+
+    monkeypatch.setattr(loop, "stage_losses", broken)
+    keras.utils.set_random_seed(0)
+    strategy = mirrored(ONE)
+    with strategy.scope():
+        model = small_model()
+    trainer = Trainer(model, coarse_stage(), strategy, tmp_path, show=False)
+    # One step: no loss of a next one could tell.
+    with pytest.raises(FloatingPointError, match="weight .* not finite at step 0 of"):
+        trainer.fit(faces(4), faces(1))
+    assert not list_checkpoints(tmp_path / "coarse")
+    assert not (tmp_path / "history.jsonl").exists()
+
+
+def test_xla_is_refused_on_two_devices(tmp_path):
+    strategy = mirrored(TWO)
+    with strategy.scope():
+        model = small_model()
+    with pytest.raises(ValueError, match="`jit_compile`.*on 2 devices"):
+        Trainer(model, coarse_stage(), strategy, tmp_path, jit_compile=True)
+
+
+@contextlib.contextmanager
+def largest_file(size):
+    """No file may grow larger: what a full disk is to those who write."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_the_epochs_before_and_the_run_goes_on(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Trainer, "judge", lambda self, _: float(self.epoch))
+    whole = train(tmp_path / "whole", coarse_stage(2))
+    run_dir = tmp_path / "run"
+    strategy = mirrored(ONE)
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        model = small_model()
+    trainer = Trainer(model, coarse_stage(2), strategy, run_dir, show=False)
+    evaluate, second = Trainer.evaluate, []
+
+    def full(size):
+        @contextlib.contextmanager
+        def writing(folder):
+            # The first epoch is written, the second one not.
+            with writing_to(folder):
+                if int(trainer.epoch) == 0:
+                    yield
+                    return
+                with largest_file(size):
+                    yield
+
+        return writing
+
+    def saved():
+        assert [path.name for path in list_checkpoints(run_dir / "coarse")] == [
+            "ckpt-1"
+        ]
+        assert not list(run_dir.rglob(".writing-*"))
+        load_best(model, run_dir / "coarse")
+        return (run_dir / "coarse" / "best.weights.h5").read_bytes()
+
+    best = None
+    # Too small for the history, for TensorBoard's log, for best weights.
+    for size in (10, 1000, 300_000):
+        monkeypatch.setattr(loop, "writing_to", full(size))
+        with pytest.raises(RunError, match="coarse cannot be written to: File too l"):
+            trainer.fit(faces(8), faces(3, seed=1))
+        assert best in (None, saved())
+        best = saved()
+    monkeypatch.setattr(loop, "writing_to", writing_to)
+
+    def vanish(self, dataset):
+        second.append(shutil.move(run_dir, tmp_path / "elsewhere"))
+        return evaluate(self, dataset)
+
+    monkeypatch.setattr(Trainer, "evaluate", vanish)
+    with pytest.raises(RunError, match="coarse is gone. .*once it is back"):
+        trainer.fit(faces(8), faces(3, seed=1))
+    assert second and not run_dir.exists()
+    monkeypatch.setattr(Trainer, "evaluate", evaluate)
+    shutil.move(tmp_path / "elsewhere", run_dir)
+
+    trainer.fit(faces(8), faces(3, seed=1))
+    assert read_history(run_dir) == read_history(tmp_path / "whole")
+    for a, b in zip(whole.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
 def test_another_optimizers_state_and_torn_weights_are_refused(tmp_path):

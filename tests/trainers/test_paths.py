@@ -1,16 +1,23 @@
 import os
+import resource
 import types
 
 import pytest
 from absl import flags
 
-from stn_icnn_tf.files import remove_unfinished, write_whole, written_beside
+from stn_icnn_tf.files import (
+    make_room,
+    remove_unfinished,
+    write_whole,
+    written_beside,
+)
 from tests.helpers import parsed_flags
 from trainers.common.paths import (
     define_path,
     define_paths,
     output_file,
     output_folder,
+    refuse_unwritable,
 )
 
 
@@ -76,6 +83,34 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with pytest.raises(ValueError, match="`output`.*Permission denied"):
         output_folder(tmp_path)
+
+
+def test_a_folder_that_could_not_be_written_to_is_named_and_not_made(
+    tmp_path, monkeypatch
+):
+    refuse_unwritable(tmp_path / "new" / "run", "run_dir")
+    assert not os.listdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(ValueError, match="`run_dir` must.*file is no folder"):
+            refuse_unwritable(path, "run_dir")
+    # Who runs tests as root may write everywhere.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(ValueError, match=f"{tmp_path} cannot be written to"):
+        refuse_unwritable(tmp_path / "new", "run_dir")
+
+
+def test_there_is_room_or_an_error_and_nothing_is_left(tmp_path):
+    make_room(tmp_path, 3_000_000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_500_000, before[1]))
+    try:
+        make_room(tmp_path, 2_500_000)
+        with pytest.raises(OSError, match="File too large"):
+            make_room(tmp_path, 2_500_001)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not os.listdir(tmp_path)
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):

@@ -5,10 +5,12 @@ import types
 import pytest
 from absl import app
 
+from benchmarks import training
 from tests.helpers import call_script
 from trainers import (
     benchmark,
     curves,
+    demo,
     evaluate,
     export,
     missing_parts,
@@ -16,6 +18,7 @@ from trainers import (
     release,
     robustness,
     sensitivity,
+    train,
 )
 from trainers.training.history import append_epoch
 
@@ -40,6 +43,9 @@ SCRIPTS = {
     release: ["--model=m"],
     robustness: ["--model=m"],
     sensitivity: [],
+    demo: [],
+    train: [],
+    training: [],
 }
 
 
@@ -47,14 +53,15 @@ SCRIPTS = {
 def test_an_output_that_cannot_be_written_is_named_before_the_work(
     script, nowhere, monkeypatch
 ):
-    for name in ("load_builder", "load_photos", "time_forms", "export_saved_model"):
+    names = ("load_builder", "load_photos", "time_forms", "export_saved_model", "run")
+    for name in names:
         if hasattr(script, name):
             monkeypatch.setattr(script, name, work)
     if hasattr(script, "load_model"):
         # Of several models the work is to read them all.
         model = work if script is release else (lambda *_: None)
         monkeypatch.setattr(script, "load_model", model)
-    flag = "json" if script is evaluate else "output"
+    flag = {evaluate: "json", train: "run_dir"}.get(script, "output")
     suffix = ".keras" if script is release else ""
     arguments = [*SCRIPTS[script], f"--{flag}={nowhere}{suffix}"]
     with pytest.raises(app.UsageError, match=f"`{flag}` must be a path.*output"):

@@ -7,6 +7,7 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from absl import app
 
 from stn_icnn_tf.pretrained import load_model
@@ -139,10 +140,28 @@ def test_the_config_is_printed_and_nothing_is_made(tmp_path, capsys):
     assert config["seed"] == 4 and config["dataset"] == "faces/1.0.0"
     assert config["stages"]["coarse"]["epochs"] == 1
     assert config["model"]["coarse_filters"] == [4, 4]
-    assert config["environments"][0]["devices"]
+    (environment,) = config["environments"]
+    assert environment["devices"] and not environment["deterministic"]
     assert not (tmp_path / "run").exists()
     assert train.check_run_dir({"run_dir": None, "print_config": True})
     assert not train.check_run_dir({"run_dir": None, "print_config": False})
+
+
+def test_determinism_is_asked_of_tensorflow_before_anything_runs(
+    tmp_path, monkeypatch, capsys
+):
+    asked = []
+    monkeypatch.setattr(
+        tf.config.experimental, "enable_op_determinism", lambda: asked.append(True)
+    )
+    load = train.load_builder
+    monkeypatch.setattr(
+        train, "load_builder", lambda *args: load(*args) if asked else None
+    )
+    run(tmp_path / "run", "--deterministic", "--print_config")
+    assert asked == [True]
+    (environment,) = json.loads(capsys.readouterr().out)["environments"]
+    assert environment["deterministic"] is True
 
 
 @pytest.mark.parametrize("error", [FloatingPointError("nan"), KeyboardInterrupt()])
@@ -158,11 +177,13 @@ def test_what_stops_a_run_is_said_without_a_traceback(tmp_path, monkeypatch, err
 def test_what_cannot_be_trained_is_refused_before_anything_is(tmp_path):
     for argument, message in (
         ("--device=GPU:7", "`device`.*GPU:7"),
+        (["--jit_compile", "--device=CPU:1"], "`jit_compile` must be False.*on 2 dev"),
         ("--set=localization.batch_size=9", "`training` must hold.*batch of 9"),
         (f"--run_dir={__file__}", "`run_dir` must be a path"),
     ):
+        arguments = [argument] if isinstance(argument, str) else argument
         with pytest.raises(app.UsageError, match=message):
-            run(tmp_path / "run", argument)
+            run(tmp_path / "run", *arguments)
     assert not (tmp_path / "run").exists()
 
 

@@ -18,8 +18,8 @@ from PIL import Image
 
 WEB = pathlib.Path(__file__).parents[2] / "web"
 BUILD = WEB / "build"
-# The machine may have other things to do: 200 s are patience, not a claim.
-PATIENCE = 200_000
+# In milliseconds. The machine may have other things to do.
+PATIENCE = 600_000
 ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update"),
@@ -104,9 +104,8 @@ def state(page):
     found = page.evaluate("""async () => {
         const { parsed, photo, regions } = (await import("./app.js")).state();
         const { width, height } = photo;
-        const { mask, canvasMask, ...rest } = parsed;
-        const masks = { mask: [...mask], canvasMask: [...canvasMask] };
-        return { ...rest, width, height, regions, ...masks };
+        const masks = { mask: [...parsed.mask], canvasMask: [...parsed.canvasMask] };
+        return { ...parsed, ...masks, width, height, regions };
     }""")
     found["mask"] = np.uint8(found["mask"]).reshape(found["height"], found["width"])
     side = int(len(found["canvasMask"]) ** 0.5)

@@ -3,19 +3,23 @@
 import dataclasses
 import functools
 import itertools
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import tensorflow_datasets as tfds
+from absl import logging
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS
 from tfds_builders import beam
-from tfds_builders.celeb_a_mask_hq import layout
+from tfds_builders.celeb_a_mask_hq import layout, splits
 from tfds_builders.celeb_a_mask_hq.examples import read_example
 from tfds_builders.celeb_a_mask_hq.splits import read_splits
 from tfds_builders.features import face_features
 from tfds_builders.files import Root
 
+# In the metadata of a build: by which rule it was split.
+_RULE = "splits_by"
 HOMEPAGE = "https://github.com/switchablenorms/CelebAMask-HQ"
 
 
@@ -83,13 +87,50 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict:
         root = layout.find_root(dl_manager.manual_dir)
-        ids = read_splits(root, dl_manager.manual_dir)
+        rule, ids = read_splits(root, dl_manager.manual_dir)
+        if rule == splits.BY_HASH:
+            logging.warning(
+                "The splits are not the official ones: that takes %s and %s in %s",
+                splits.MAPPING_NAME,
+                splits.PARTITION_NAME,
+                dl_manager.manual_dir,
+            )
+        sizes = {split: len(listed) for split, listed in ids.items()}
+        logging.info("Splits by %s: %s", rule, splits.format_sizes(sizes))
+        self.info.metadata[_RULE] = rule
         everyone = itertools.chain.from_iterable(ids.values())
         layout.check(root, everyone, self.builder_config.labels)
         return {
             split: self._generate_examples(root, listed)
             for split, listed in ids.items()
         }
+
+    def other_splits(self, manual_dir: str | os.PathLike) -> str:
+        """Says how the built splits differ from those that a download asks for now.
+
+        Args:
+            manual_dir: folder with the download; its lists may have come later.
+
+        Returns:
+            a sentence; empty if they are the same, or nothing there says other ones.
+        """
+        try:
+            root = layout.find_root(manual_dir)
+            rule, ids = read_splits(root, manual_dir)
+        except ValueError:
+            return ""  # What is built needs no download.
+        built = {split: info.num_examples for split, info in self.info.splits.items()}
+        now = {split: len(listed) for split, listed in ids.items()}
+        # Builds of before this was noted have no rule.
+        old_rule = self.info.metadata.get(_RULE)
+        same = built == now if old_rule is None else rule == old_rule
+        if same or rule == splits.BY_HASH:
+            return ""
+        return (
+            f"{self.info.full_name} was built by {old_rule or 'another rule'}: "
+            f"{splits.format_sizes(built)}. {manual_dir} asks for {rule} now: "
+            f"{splits.format_sizes(now)}."
+        )
 
     def _generate_examples(
         self, root: Root, ids: list[int]

@@ -1,5 +1,6 @@
 """Reads the public layout of CelebAMask-HQ, folder or zip. No TensorFlow."""
 
+import os
 import pathlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -7,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS
-from tfds_builders import files
+from tfds_builders import files, roots
 from tfds_builders.files import Root
 
 PHOTOS = "CelebA-HQ-img"
@@ -71,7 +72,7 @@ PART_LABELS = {
 ALL_LABELS = {part: class_id for class_id, part in enumerate(PARTS, 1)}
 
 
-def find_root(manual_dir: str | pathlib.Path) -> Root:
+def find_root(manual_dir: str | os.PathLike) -> Root:
     """Finds the data set in a folder.
 
     Args:
@@ -82,14 +83,15 @@ def find_root(manual_dir: str | pathlib.Path) -> Root:
         the folder with the photos and the masks, maybe in the zip.
 
     Raises:
-        ValueError: if the folder holds none of these, or a zip file that cannot be
-            read.
+        ValueError: if the folder holds none of these, one that lacks the photos or the
+            masks, or a zip file that cannot be read.
     """
-    return files.find_root(
+    return roots.find_root(
         manual_dir,
         folder_names=FOLDER_NAMES,
         archive_name=ARCHIVE_NAME,
         is_root=lambda root: (root / PHOTOS).is_dir() or (root / MASKS).is_dir(),
+        folders=(PHOTOS, MASKS),
         contents=f"{PHOTOS}/ID.jpg and {MASKS}/FOLDER/ID_PART.png",
     )
 
@@ -112,17 +114,23 @@ def list_photos(root: Root) -> list[int]:
         root: from `find_root`.
 
     Raises:
-        ValueError: if there is no photo.
+        ValueError: if there is no photo, or the names of some end in another case.
     """
-    names = (pathlib.PurePath(name) for name in files.names_in(root / PHOTOS))
-    ids = sorted(
-        int(name.stem)
+    names = [pathlib.PurePath(name) for name in files.names_in(root / PHOTOS)]
+    found = {
+        name: int(name.stem)
         for name in names
-        if name.suffix == ".jpg" and name.stem.isdecimal()
-    )
-    if not ids:
+        if name.suffix.lower() == ".jpg" and name.stem.isdecimal()
+    }
+    if not found:
         raise ValueError(f"{root / PHOTOS} holds no photo: ID.jpg was expected")
-    return ids
+    others = sorted(str(name) for name in found if name.suffix != ".jpg")
+    if others:
+        raise ValueError(
+            f"{root / PHOTOS} holds {len(others)} photos, such as {others[0]}, whose "
+            "names must end in .jpg, in small letters: rename them"
+        )
+    return sorted(found.values())
 
 
 def list_parts(root: Root, ids: Iterable[int]) -> dict[int, set[str]]:
@@ -154,7 +162,7 @@ def _scale(mask: Root, mask_size: tuple, photo: Root, size: tuple) -> int:
     return factor
 
 
-def check_sample(root: Root, photo_id: int, parts: Iterable[str]) -> list[str]:
+def check_sample(root: Root, photo_id: int, parts: Iterable[str]) -> list[ValueError]:
     """Checks the headers of the photo and the masks of a sample.
 
     Args:
@@ -163,14 +171,14 @@ def check_sample(root: Root, photo_id: int, parts: Iterable[str]) -> list[str]:
         parts: of which there are masks.
 
     Returns:
-        a message for every file that is missing, is no picture, or does not fit.
+        an error for every file that is missing, is no picture, or does not fit.
     """
     errors = []
     photo, size = photo_path(root, photo_id), None
     try:
         size = files.read_size(photo, "JPEG")
     except ValueError as error:
-        errors.append(str(error))
+        errors.append(error)
     for part in parts:
         mask = mask_path(root, photo_id, part)
         try:
@@ -178,7 +186,7 @@ def check_sample(root: Root, photo_id: int, parts: Iterable[str]) -> list[str]:
             if size is not None:
                 _scale(mask, mask_size, photo, size)
         except ValueError as error:
-            errors.append(str(error))
+            errors.append(error)
     return errors
 
 
@@ -194,20 +202,46 @@ def check(root: Root, ids: Iterable[int], labels: Mapping[str, int]) -> None:
         labels: part -> class id; only masks of these parts are checked.
 
     Raises:
-        ValueError: naming the bad files, the first 20 of them, and their number.
+        ValueError: naming the bad files in 20 lines at most, their number, and the way
+            out.
     """
     ids = list(ids)
-    present, errors = list_parts(root, ids), []
+    present = list_parts(root, ids)
+    errors: list[ValueError] = []
     for photo_id in ids:
         parts = present.get(photo_id, set())
         if not parts:
-            errors.append(
-                f"{mask_path(root, photo_id, '*')} are missing: an 8-bit PNG mask of "
-                "one part at least was expected"
-            )
+            masks = mask_path(root, photo_id, "*")
+            some = "an 8-bit PNG mask of one part at least"
+            errors.append(files.MissingFile(masks, some))
         used = [part for part in labels if part in parts]
         errors += check_sample(root, photo_id, used)
-    files.raise_all(root, errors)
+    files.raise_all(root, errors, ARCHIVE_NAME)
+
+
+def check_all_photos(root: Root, ids: Iterable[int]) -> None:
+    """Checks that every photo is there of which there is a mask.
+
+    Without lists nothing else says which photos the data set has.
+
+    Args:
+        root: from `find_root`.
+        ids: of all photos that are there.
+
+    Raises:
+        ValueError: if a photo is missing.
+    """
+    folders = [int(name) for name in files.names_in(root / MASKS) if name.isdecimal()]
+    masked = list_parts(root, (folder * MASKS_PER_FOLDER for folder in folders))
+    missing = sorted(masked.keys() - set(ids))
+    files.raise_all(
+        root,
+        [
+            files.MissingFile(photo_path(root, photo_id), "the photo of its masks")
+            for photo_id in missing
+        ],
+        ARCHIVE_NAME,
+    )
 
 
 def read_sample(

@@ -1,10 +1,10 @@
 """Which photo of CelebAMask-HQ belongs to which split. No TensorFlow."""
 
 import hashlib
+import os
 import pathlib
 from collections import Counter
-
-from absl import logging
+from collections.abc import Mapping
 
 from tfds_builders import files
 from tfds_builders.celeb_a_mask_hq import layout
@@ -14,6 +14,10 @@ SPLITS = ("train", "validation", "test")
 MAPPING_NAME = "CelebA-HQ-to-CelebA-mapping.txt"
 PARTITION_NAME = "list_eval_partition.txt"
 LISTS_FOLDER = "splits"
+
+BY_CELEBA = "CelebA's partition"
+BY_LISTS = f"the lists in {LISTS_FOLDER}"
+BY_HASH = "a hash of the id"
 
 # Of ten photos, those with the last two hashes are validation and test.
 _SEED = "celeb_a_mask_hq/0"
@@ -130,7 +134,9 @@ def split_by_hash(ids: list[int]) -> dict[str, list[int]]:
     return splits
 
 
-def read_splits(root: Root, manual_dir: str | pathlib.Path) -> dict[str, list[int]]:
+def read_splits(
+    root: Root, manual_dir: str | os.PathLike
+) -> tuple[str, dict[str, list[int]]]:
     """Splits the photos by the first rule whose files are there.
 
     1. CelebA's partition, if both `CelebA-HQ-to-CelebA-mapping.txt` and
@@ -143,10 +149,12 @@ def read_splits(root: Root, manual_dir: str | pathlib.Path) -> dict[str, list[in
         manual_dir: the folder that it was found in.
 
     Returns:
-        split -> its ids; a split without any is left out.
+        the rule, one of `BY_CELEBA`, `BY_LISTS` and `BY_HASH`; and split -> its ids, a
+        split without any left out.
 
     Raises:
-        ValueError: if a list cannot be read, or an id is listed twice.
+        ValueError: if a list cannot be read, an id is listed twice, or, without
+            lists, masks have no photo.
     """
     folders = (root, pathlib.Path(manual_dir))
     mapping, partition = (
@@ -155,17 +163,13 @@ def read_splits(root: Root, manual_dir: str | pathlib.Path) -> dict[str, list[in
     )
     lists = root / LISTS_FOLDER
     if mapping is not None and partition is not None:
-        rule, ids = "CelebA's partition", split_by_celeba(mapping, partition)
+        rule, ids = BY_CELEBA, split_by_celeba(mapping, partition)
     elif any((lists / f"{split}.txt").is_file() for split in SPLITS):
-        rule, ids = f"the lists in {lists}", split_by_lists(lists)
+        rule, ids = BY_LISTS, split_by_lists(lists)
     else:
-        rule, ids = "a hash of the id", split_by_hash(layout.list_photos(root))
-        logging.warning(
-            "The splits are not the official ones: that takes %s and %s in %s",
-            MAPPING_NAME,
-            PARTITION_NAME,
-            manual_dir,
-        )
+        photos = layout.list_photos(root)
+        layout.check_all_photos(root, photos)
+        rule, ids = BY_HASH, split_by_hash(photos)
     counts = Counter(photo_id for listed in ids.values() for photo_id in listed)
     files.raise_all(
         root,
@@ -175,7 +179,9 @@ def read_splits(root: Root, manual_dir: str | pathlib.Path) -> dict[str, list[in
             if count > 1
         ],
     )
-    ids = {split: listed for split, listed in ids.items() if listed}
-    sizes = ", ".join(f"{split} {len(listed)}" for split, listed in ids.items())
-    logging.info("Splits by %s: %s", rule, sizes)
-    return ids
+    return rule, {split: listed for split, listed in ids.items() if listed}
+
+
+def format_sizes(sizes: Mapping[str, int]) -> str:
+    """Formats the number of photos of each split."""
+    return ", ".join(f"{split} {size}" for split, size in sizes.items())

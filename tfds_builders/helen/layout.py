@@ -6,10 +6,11 @@ from collections.abc import Iterable
 import numpy as np
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS
-from tfds_builders import files
+from tfds_builders import files, roots
 from tfds_builders.files import Root
 
 ROOT_NAME = "SmithCVPR2013_dataset_resized"
+ARCHIVE_NAME = f"{ROOT_NAME}.zip"
 LISTS = {
     "train": "exemplars.txt",
     "validation": "tuning.txt",
@@ -36,14 +37,15 @@ def find_root(manual_dir: str | pathlib.Path) -> Root:
         the folder with `images`, `labels` and the three lists, maybe in the zip.
 
     Raises:
-        ValueError: if the folder holds none of these, or a zip file that cannot be
-            read.
+        ValueError: if the folder holds none of these, one that lacks a folder, or a
+            zip file that cannot be read.
     """
-    return files.find_root(
+    return roots.find_root(
         manual_dir,
         folder_names=("helen", ROOT_NAME),
-        archive_name=f"{ROOT_NAME}.zip",
+        archive_name=ARCHIVE_NAME,
         is_root=lambda root: any((root / name).is_file() for name in LISTS.values()),
+        folders=("images", "labels"),
         contents=f"{', '.join(LISTS.values())}, images/ and labels/",
     )
 
@@ -91,7 +93,7 @@ def read_lists(root: Root) -> dict[str, list[str]]:
         try:
             names[split] = read_list(root, file_name)
         except ValueError as error:
-            errors.append(str(error))
+            errors.append(error)
     files.raise_all(root, errors)
     return names
 
@@ -106,7 +108,7 @@ def label_path(root: Root, name: str, number: int) -> Root:
     return root / "labels" / name / f"{name}_lbl{number:02d}.png"
 
 
-def check_sample(root: Root, name: str) -> list[str]:
+def check_sample(root: Root, name: str) -> list[ValueError]:
     """Checks the photo and the 11 masks of a sample, decoding only the photo.
 
     Args:
@@ -114,27 +116,29 @@ def check_sample(root: Root, name: str) -> list[str]:
         name: of the sample.
 
     Returns:
-        a message for every file that is missing, cannot be decoded, or is of a
-        size other than the photo's.
+        an error for every file that is missing, cannot be decoded, or is of a size
+        other than the photo's; one for all masks, if their folder is missing.
     """
     errors = []
     photo, size = photo_path(root, name), None
     try:
         size = files.read_picture(photo, "JPEG").size
     except ValueError as error:
-        errors.append(str(error))
+        errors.append(error)
+    if not (root / "labels" / name).is_dir():
+        masks = f"a folder of {len(LABEL_NUMBERS)} masks"
+        return [*errors, files.MissingFile(root / "labels" / name, masks)]
     for number in LABEL_NUMBERS:
         mask = label_path(root, name, number)
         try:
             mask_size = files.read_size(mask, "PNG")
+            if size is not None and mask_size != size:
+                raise ValueError(
+                    f"{mask} is {mask_size[0]}x{mask_size[1]}, its photo {photo} is "
+                    f"{size[0]}x{size[1]}: the sizes must be the same"
+                )
         except ValueError as error:
-            errors.append(str(error))
-            continue
-        if size is not None and mask_size != size:
-            errors.append(
-                f"{mask} is {mask_size[0]}x{mask_size[1]}, its photo {photo} is "
-                f"{size[0]}x{size[1]}: the sizes must be the same"
-            )
+            errors.append(error)
     return errors
 
 
@@ -146,11 +150,11 @@ def check(root: Root, names: Iterable[str]) -> None:
         names: of the samples.
 
     Raises:
-        ValueError: naming the bad files, the first 20 of them, and their number.
+        ValueError: naming the bad files in 20 lines at most, their number, and the way
+            out.
     """
-    files.raise_all(
-        root, [error for name in names for error in check_sample(root, name)]
-    )
+    errors = [error for name in names for error in check_sample(root, name)]
+    files.raise_all(root, errors, ARCHIVE_NAME)
 
 
 def check_drawn(root: Root, names: Iterable[str]) -> None:

@@ -143,7 +143,7 @@ class ShardParser(ModelHandler[str, ParsedShard, FaceParser]):
     def load_model(self) -> FaceParser:
         """Loads the model that lies in the plan."""
         if self._threads:
-            _limit_threads(self._threads)
+            limit_threads(self._threads)
         settings = self._plan.settings
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder) / "model.keras"
@@ -181,11 +181,11 @@ def _count(name: str, value: int) -> None:
     Metrics.counter(NAMESPACE, name).inc(value)
 
 
-def _limit_threads(threads: int) -> None:
+def limit_threads(threads: int) -> None:
+    """Limits TensorFlow's threads, unless it is at work in this process already."""
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     except RuntimeError:
-        # TensorFlow is at work in this process already, as in a runner without
-        # workers of its own.
+        # So it is in a runner without worker processes.
         return

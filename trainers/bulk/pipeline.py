@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -122,7 +123,7 @@ def run(
     options = PipelineOptions(flags=beam_flags, **local)
     pipeline = beam.Pipeline(runner=runner, options=options)
     build(pipeline, plan, shards, threads)
-    with _progress(plan):
+    with ends_with_a_worker(), _progress(plan):
         result = pipeline.run()
         result.wait_until_finish()
     return counters(result)
@@ -136,6 +137,33 @@ def counters(result: PipelineResult) -> dict[str, int]:
         return {}
     ours = [counter for counter in found if counter.key.metric.namespace == NAMESPACE]
     return {counter.key.metric.name: counter.result for counter in ours}
+
+
+@contextlib.contextmanager
+def ends_with_a_worker() -> Iterator[None]:
+    """Ends this process if a worker process of the local runner dies in the block.
+
+    Beam's thread that watches the worker raises an error, but its main thread would
+    wait for the worker for ever. The other workers end when they lose this process.
+    """
+    before = threading.excepthook
+
+    def hook(raised: threading.ExceptHookArgs) -> None:
+        before(raised)
+        if "Worker subprocess exited" in str(raised.exc_value):
+            print(
+                f"A worker process died ({raised.exc_value}); was memory short? "
+                "The same command goes on with the shards that are not done.",
+                file=sys.stderr,
+                flush=True,
+            )
+            os._exit(1)  # What is written is whole.
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 @contextlib.contextmanager

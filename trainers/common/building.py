@@ -20,7 +20,20 @@ def build(builder: tfds.core.DatasetBuilder, manual_dir: str | None = None) -> N
     Args:
         builder: of the data set.
         manual_dir: folder with the data set's download.
+
+    Raises:
+        ValueError: if the download is not there, or something is wrong with it.
     """
+    try:
+        _build(builder, manual_dir)
+    except AssertionError as error:
+        # TFDS's, which it raises when a builder asks for its folder.
+        if not str(error).startswith("Manual directory"):
+            raise
+        raise ValueError(str(error)) from error
+
+
+def _build(builder: tfds.core.DatasetBuilder, manual_dir: str | None) -> None:
     config = tfds.download.DownloadConfig(manual_dir=manual_dir)
     there = (builder.data_path / "dataset_info.json").exists()
     if there or logging.get_verbosity() >= logging.INFO:

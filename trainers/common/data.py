@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from tqdm import tqdm
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
@@ -65,6 +66,14 @@ def load_builder(
     builder = _find_builder(dataset)(data_dir=data_dir, config=config or None)
     _refuse_other_features(builder)
     build(builder, manual_dir)
+    if manual_dir is not None and hasattr(builder, "other_splits"):
+        difference = builder.other_splits(manual_dir)
+        if difference:
+            logging.warning(
+                "%s To use these, delete %s: the next call builds it again.",
+                difference,
+                builder.data_path,
+            )
     return builder
 
 

@@ -110,6 +110,28 @@ def output_folder(path: str | pathlib.Path, argument: str = "output") -> pathlib
     return path
 
 
+def refuse_unwritable(path: str | pathlib.Path, argument: str = "output") -> None:
+    """Refuses a folder that could not be made or written to; makes nothing.
+
+    For a script whose other arguments may be refused after a long while.
+
+    Args:
+        path: of the folder.
+        argument: which argument named it, for the error.
+
+    Raises:
+        ValueError: if nothing could be written there.
+    """
+    path = pathlib.Path(path).absolute()
+    there = next(p for p in (path, *path.parents) if os.path.lexists(p))
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        why = "cannot be written to" if there.is_dir() else "is no folder"
+        raise ValueError(
+            f"Argument `{argument}` must be a path where files can be written. "
+            f"Received: {argument}={path}: {there} {why}"
+        )
+
+
 def _make_writable(folder: pathlib.Path, path: pathlib.Path, argument: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,25 +1,24 @@
-"""What `face-parse --json` says of a photo."""
+"""What `face-parse --json` says of a photo, or of a frame of a video."""
 
-import pathlib
 from typing import Any
 
 from stn_icnn_tf.parsed_face import ParsedFace
 
 
-def photo_record(face: ParsedFace, path: pathlib.Path) -> dict[str, Any]:
+def face_record(face: ParsedFace) -> dict[str, Any]:
     """Describes a parsed photo: sizes, colours and boxes of what is seen in it.
 
     Returns:
-        what `json` can write: `photo`, its path; `width`, `height`; and `faces`, each
-        with `classes`, by their names, see `Region`, and `parts`, the box of each.
-        Boxes are left, top, right, bottom, in pixels, right and bottom exclusive.
+        what `json` can write: `width`, `height`; and `faces`, each with `classes`, by
+        their names, see `Region`, and `parts`, the box of each. Boxes are left, top,
+        right, bottom, in pixels, right and bottom exclusive.
     """
     height, width = face.mask.shape
-    faces = [_face_record(one) for one in face.faces]
-    return {"photo": str(path), "width": width, "height": height, "faces": faces}
+    faces = [_one_face(one) for one in face.faces]
+    return {"width": width, "height": height, "faces": faces}
 
 
-def _face_record(face: ParsedFace) -> dict[str, Any]:
+def _one_face(face: ParsedFace) -> dict[str, Any]:
     classes = {
         region.name: {
             "pixels": region.pixels,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import pathlib
 import re
@@ -11,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from stn_icnn_tf.files import UNFINISHED, written_beside
+from stn_icnn_tf.files import UNFINISHED, make_room, written_beside
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from trainers.configs.stages import STAGE_NAMES
 from trainers.training.errors import RunError
@@ -127,9 +128,20 @@ def _read_origin(checkpoint: pathlib.Path) -> str:
 
 
 def save_best(model: StnIcnn, folder: pathlib.Path) -> None:
-    """Writes the weights of a stage's best epoch, complete or not at all."""
+    """Writes the weights of a stage's best epoch, complete or not at all.
+
+    Raises:
+        OSError: if they cannot be written.
+    """
     with written_beside(folder / BEST_WEIGHTS) as fresh:
+        make_room(fresh.parent, file_size(model))
         model.save_weights(fresh)
+
+
+def file_size(model: StnIcnn) -> int:
+    """Returns how many bytes a file of a model's weights has at most."""
+    # HDF5 spends some 3 KB on an array, however small it is.
+    return sum(4 * math.prod(w.shape) + 4096 for w in model.weights)
 
 
 def load_best(model: StnIcnn, folder: pathlib.Path) -> None:

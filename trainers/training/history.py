@@ -4,6 +4,8 @@ import json
 import pathlib
 from typing import Any
 
+from trainers.configs.stages import STAGE_NAMES
+
 HISTORY_FILE = "history.jsonl"
 
 # stage -> its lines in order of the epochs.
@@ -23,6 +25,23 @@ def append_epoch(run_dir: str | pathlib.Path, line: dict[str, Any]) -> None:
         file.write(json.dumps(line).encode() + b"\n")
 
 
+def _read_line(text: str) -> dict[str, Any]:
+    """Reads a line.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    line = json.loads(text)
+    if not (isinstance(line, dict) and {"stage", "epoch"} <= line.keys()):
+        raise ValueError(text)
+    numbers = [value for key, value in line.items() if key != "stage"]
+    if line["stage"] not in STAGE_NAMES or not all(
+        isinstance(number, int | float) for number in numbers
+    ):
+        raise ValueError(text)
+    return {**line, "epoch": int(line["epoch"])}
+
+
 def read_history(run_dir: str | pathlib.Path) -> History:
     """Reads the history of a run.
 
@@ -39,15 +58,15 @@ def read_history(run_dir: str | pathlib.Path) -> History:
     history: dict[str, dict[int, dict]] = {}
     for number, text in enumerate(texts, start=1):
         try:
-            line = json.loads(text)
-            stage, epoch = line["stage"], int(line["epoch"])
-        except (KeyError, TypeError, ValueError) as error:
+            line = _read_line(text)
+        except ValueError as error:
             if number == len(texts):
                 break
             raise ValueError(
-                f"Line {number} of {path} must be an object with stage and epoch. "
-                f"Received: {text}"
+                f"Line {number} of {path} must be an object of a stage, an epoch and "
+                f"numbers. Received: {text[:200]}"
             ) from error
+        stage, epoch = line["stage"], line["epoch"]
         earlier = {n: old for n, old in history.get(stage, {}).items() if n < epoch}
         history[stage] = {**earlier, epoch: line}
     if not history:

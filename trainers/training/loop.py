@@ -21,7 +21,14 @@ from trainers.training.checkpoints import (
     save_best,
     weights_digest,
 )
-from trainers.training.checks import refuse_batch_size, refuse_jitter, steps_per_epoch
+from trainers.training.checks import (
+    refuse_batch_size,
+    refuse_broken_weights,
+    refuse_jit_compile,
+    refuse_jitter,
+    steps_per_epoch,
+)
+from trainers.training.errors import writing_to
 from trainers.training.objectives import stage_counts, stage_losses
 from trainers.training.optimizer import OPTIMIZERS
 from trainers.training.records import StageRecords
@@ -49,11 +56,12 @@ class Trainer:
         strategy: any synchronous `tf.distribute` strategy.
         run_dir: the run folder.
         seed: of shuffling, augmentation and jitter.
-        jit_compile: whether XLA compiles the step.
+        jit_compile: whether XLA compiles the step; on one device alone.
         show: whether to draw a progress bar.
 
     Raises:
-        ValueError: if the batch does not divide over the replicas.
+        ValueError: if the batch does not divide over the replicas, or XLA is to
+            compile for several.
     """
 
     def __init__(
@@ -68,6 +76,7 @@ class Trainer:
     ) -> None:
         refuse_batch_size(stage, strategy.num_replicas_in_sync)
         refuse_jitter(stage, model.class_set)
+        refuse_jit_compile(jit_compile, strategy.num_replicas_in_sync)
         self.model = model
         self.stage = stage
         self.strategy = strategy
@@ -164,8 +173,9 @@ class Trainer:
             the validation scores of the last epoch, `{}` if none was run.
 
         Raises:
-            FloatingPointError: if the loss of a step is not finite.
-            RunError: if what is in the folder cannot be read.
+            FloatingPointError: if the loss of a step is not finite, or a weight after
+                an epoch.
+            RunError: if what is in the folder cannot be read, or written anew.
             ValueError: if there are fewer photos than a batch holds.
         """
         steps = steps_per_epoch(training, self.stage, self.model.class_set)
@@ -174,12 +184,14 @@ class Trainer:
         for epoch in range(int(self.epoch), self.stage.epochs):
             means = self._train_epoch(training, epoch, steps)
             result = self.evaluate(validation)
-            self._record(epoch, means, result, validation)
-            if self.judge(result) > float(self.best):
-                self.best.assign(self.judge(result))
-                save_best(self.model, self.folder)
-            self.epoch.assign_add(1)
-            self.checkpoints.save(epoch + 1)
+            pictures = self._pictures(validation)
+            with writing_to(self.folder):
+                self._record(epoch, means, result, pictures)
+                if self.judge(result) > float(self.best):
+                    self.best.assign(self.judge(result))
+                    save_best(self.model, self.folder)
+                self.epoch.assign_add(1)
+                self.checkpoints.save(epoch + 1)
         if float(self.best) > -math.inf:
             load_best(self.model, self.folder)
         return result
@@ -214,15 +226,21 @@ class Trainer:
                 losses = {k: float(v) for k, v in self.train_step(batch, key).items()}
                 if not math.isfinite(losses["loss"]):
                     raise FloatingPointError(
-                        f"The loss is {losses['loss']} at step {step} of stage "
-                        f"{stage.name} (epoch {epoch + 1}): {losses}. The checkpoint "
-                        f"in {self.folder} is from before this epoch."
+                        f"The loss is {losses['loss']} {self._where(step, epoch)} "
+                        f"The losses: {losses}."
                     )
                 for name, value in losses.items():
                     sums[name] = sums.get(name, 0.0) + value
                 bar.set_postfix(loss=f"{sums['loss'] / (index + 1):.4f}")
                 bar.update(stage.batch_size)
+        refuse_broken_weights(self.model, self._where(step, epoch))
         return {name: value / steps for name, value in sums.items()}
+
+    def _where(self, step: int, epoch: int) -> str:
+        return (
+            f"at step {step} of stage {self.stage.name} (epoch {epoch + 1}). The "
+            f"checkpoint in {self.folder} is from before this epoch."
+        )
 
     def training_batches(
         self, training: tf.data.Dataset | Mixture, epoch: int
@@ -267,10 +285,9 @@ class Trainer:
     # === Records ===
 
     def _record(
-        self, epoch: int, means: dict, result: dict, validation: tf.data.Dataset
+        self, epoch: int, means: dict, result: dict, pictures: tf.Tensor
     ) -> None:
         rates = {n: self.stage.rate_at(n, epoch) for n in self.stage.trained_networks}
-        pictures = self._pictures(validation)
         self.records.write(epoch + 1, means, result, rates, pictures)
 
     def _pictures(self, validation: tf.data.Dataset, count: int = 4) -> tf.Tensor:

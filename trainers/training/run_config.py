@@ -69,7 +69,9 @@ def run_settings(
     return json.loads(json.dumps(settings))
 
 
-def run_environment(devices: Iterable[str], jit_compile: bool) -> dict[str, Any]:
+def run_environment(
+    devices: Iterable[str], jit_compile: bool, deterministic: bool = False
+) -> dict[str, Any]:
     """Returns what a run is trained with: it may change the last digits, no more."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
@@ -77,7 +79,12 @@ def run_environment(devices: Iterable[str], jit_compile: bool) -> dict[str, Any]
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "not installed as a package"
-    return {**versions, "devices": list(devices), "jit_compile": jit_compile}
+    return {
+        **versions,
+        "devices": list(devices),
+        "jit_compile": jit_compile,
+        "deterministic": deterministic,
+    }
 
 
 def format_config(settings: dict[str, Any], environments: list[dict[str, Any]]) -> str:

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterator
 from typing import IO
 
-from trainers.training.errors import RunError
+from trainers.training.errors import RunError, writing_to
 
 LOCK_FILE = "lock"
 # What a file system without locks answers.
@@ -47,9 +47,10 @@ def locked(run_dir: pathlib.Path) -> Iterator[None]:
                 f"Process {process or 'another'} on this host trains in {run_dir}. "
                 "Wait until it ends, or choose another --run_dir."
             )
-        file.truncate(0)
-        json.dump({"host": socket.gethostname(), "process": os.getpid()}, file)
-        file.flush()
+        with writing_to(run_dir):
+            file.truncate(0)
+            json.dump({"host": socket.gethostname(), "process": os.getpid()}, file)
+            file.flush()
         try:
             yield
         finally:

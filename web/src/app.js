@@ -54,6 +54,9 @@ async function loadModel() {
   } catch (error) {
     $("fact-model").textContent = "not loaded";
     fail(new Error(`The model could not be loaded: ${error.message}`));
+    if ($("backend").value === "wasm") return;
+    $("backend").value = "wasm"; // What works everywhere.
+    await loadModel();
   }
 }
 
@@ -104,6 +107,7 @@ function clear() {
   for (const name of Object.keys(TINTED)) setStrength(name, 0);
   enable(false);
   listParts();
+  $("figure").style.setProperty("--ratio", photo.width / photo.height);
   overlayCanvas.width = photo.width;
   overlayCanvas.height = photo.height;
 }
@@ -216,7 +220,9 @@ function pointAt(event) {
 
 function setStrength(name, value) {
   $(name).value = value;
-  $(`${name}-value`).textContent = `${$(name).value} %`;
+  const text = `${$(name).value} %`;
+  $(name).setAttribute("aria-valuetext", text);
+  $(`${name}-value`).textContent = text;
 }
 
 const tints = () =>
@@ -307,7 +313,8 @@ for (const name of Object.keys(TINTED)) {
 }
 overlayCanvas.onpointermove = pointAt;
 overlayCanvas.onpointerdown = pointAt;
-overlayCanvas.onpointerleave = () => {
+overlayCanvas.onpointerleave = ({ pointerType }) => {
+  if (pointerType !== "mouse") return; // A finger leaves at once: what it touched stays.
   $("tip").hidden = true;
   light(pinned);
 };

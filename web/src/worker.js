@@ -73,20 +73,11 @@ async function load({ want }, report) {
   };
   const content = unpacked(model.face, progress(0));
   content.catch(() => {}); // Awaited below: meanwhile it must not count as unhandled.
-  const first = want !== "wasm" && (await canUseGpu()) ? "webgpu" : "wasm";
-  if (want === "webgpu" && first !== "webgpu") throw new Error("This browser has no WebGPU.");
-  try {
-    await startRuntime(first, progress(1));
-    faceSession = await newSession(await content);
-    // On a GPU, much is made ready, or fails, when it first runs.
-    if (first === "webgpu") await runFace(new Uint8Array(model.face.side ** 2 * 3));
-  } catch (error) {
-    if (first === "wasm" || want === "webgpu") throw error;
-    // A GPU that cannot is no reason to stop.
-    console.warn("WebGPU failed, going on without:", error);
-    await startRuntime("wasm", progress(1));
-    faceSession = await newSession(await content);
-  }
+  if (want === "webgpu" && !(await canUseGpu())) throw new Error("this browser has no WebGPU.");
+  await startRuntime(want, progress(1));
+  faceSession = await newSession(await content);
+  // On a GPU, much is made ready, or fails, when it first runs.
+  if (want === "webgpu") await runFace(new Uint8Array(model.face.side ** 2 * 3));
   return { model, backend, threads: ort.env.wasm.numThreads };
 }
 

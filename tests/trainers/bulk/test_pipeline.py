@@ -193,6 +193,30 @@ def test_the_script_refuses_before_its_work(folder, tmp_path, monkeypatch):
 # ------------------------------------------------------------------- worker processes
 
 
+DYING = """
+import threading
+from trainers.bulk.pipeline import ends_with_a_worker
+
+def die(words):
+    raise RuntimeError(words)
+
+with ends_with_a_worker():
+    for words in ("another error", "Worker subprocess exited with return code 137"):
+        thread = threading.Thread(target=die, args=[words])
+        thread.start()
+        thread.join()
+"""
+
+
+def test_a_worker_that_dies_ends_the_run():
+    # In Beam's words: its own test would be to run short of memory.
+    call = [sys.executable, "-c", DYING]
+    result = subprocess.run(call, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "RuntimeError: another error" in result.stderr
+    assert "code 137); was memory short? The same command" in result.stderr
+
+
 def command(folder, model, output):
     arguments = [f"--input={folder}", f"--model={model}", f"--output={output}"]
     arguments += ["--workers=2", "--shard_size=2", "--nofind_faces", "--format=parquet"]
