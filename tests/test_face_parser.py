@@ -4,7 +4,7 @@ import tensorflow as tf
 from PIL import Image
 
 import stn_icnn_tf
-from stn_icnn_tf.face_parser import FaceParser, _batches
+from stn_icnn_tf.face_parser import FaceParser, batches_by_size
 from stn_icnn_tf.inference.face_search import FaceSearch
 from stn_icnn_tf.inference.fused import FusedModel
 from tests.helpers import encode, photos, shake, small_model
@@ -75,9 +75,9 @@ def test_lists_come_back_in_their_order(parser, tmp_path):
 
 
 def test_photos_of_one_size_share_batches():
-    small, large = (512, 512, 3), (4096, 3000, 3)
+    small, large = (512, 512), (4096, 3000)
     shapes = [small, large, *[small] * 9, large]
-    assert list(_batches(shapes)) == [[0, *range(2, 9)], [9, 10], [1], [11]]
+    assert list(batches_by_size(shapes)) == [[0, *range(2, 9)], [9, 10], [1], [11]]
 
 
 def test_it_is_traced_once_whatever_the_sizes(model):
