@@ -109,7 +109,7 @@ def start_workers(count, arguments, killed=None):
 def finish(processes):
     """Waits for workers; gives what they said, and how they ended."""
     try:
-        outputs = [process.communicate(timeout=900)[0] for process in processes]
+        outputs = [process.communicate(timeout=3600)[0] for process in processes]
     finally:
         for process in processes:
             process.kill()
