@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, overload
 
@@ -10,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from stn_icnn_tf.files import as_path
 from stn_icnn_tf.inference.face_search import FaceSearch, framed_spec
 from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.inference.large_photos import (
@@ -292,7 +292,7 @@ def _known_device(device: str | None) -> str | None:
 
 def _name(photo: Any, otherwise: str) -> str:
     is_path = isinstance(photo, (str, os.PathLike))
-    return pathlib.Path(photo).stem if is_path else otherwise
+    return as_path(photo).stem if is_path else otherwise
 
 
 def batches_by_size(sizes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:

@@ -1,11 +1,71 @@
-"""Writing one file: under the right name, complete or not at all."""
+"""Files here and in remote storage; writing one, complete or not at all.
+
+A path in remote storage, such as `gs://BUCKET/me.jpg`, is a `upath.UPath`, which has
+the methods of `pathlib.Path`. Both come from `as_path`.
+"""
 
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from typing import Any
+
+from stn_icnn_tf.extras import needs_extra
+
+_REMOTE = re.compile(r"([A-Za-z][\w+.-]*)://")
+
+
+def is_remote(path: Any) -> bool:
+    """Whether a path names remote storage: `SCHEME://...`."""
+    return not isinstance(path, (bytes, pathlib.PurePath)) and bool(
+        _REMOTE.match(str(path))
+    )
+
+
+def as_path(path: str | os.PathLike) -> pathlib.Path:
+    """Reads a path; `~` is the home folder.
+
+    Args:
+        path: a local one; or `gs://...`, `s3://...`, or what else fsspec knows.
+
+    Raises:
+        ValueError: if nobody knows that kind of storage.
+        ImportError: if it needs a package that is not installed.
+    """
+    if not is_remote(path):
+        return pathlib.Path(os.path.expanduser(path))
+    scheme = _REMOTE.match(str(path))[1]
+    with needs_extra(f"Paths like {scheme}:// need fsspec's packages", "cloud"):
+        import fsspec
+        from upath import UPath
+
+        try:
+            fsspec.get_filesystem_class(scheme)
+        except ValueError as error:
+            raise ValueError(
+                "A path must be a local one, or of a storage that fsspec knows, such "
+                f"as gs:// or s3://. Received: {path}"
+            ) from error
+    return UPath(path)
+
+
+@contextlib.contextmanager
+def local_copy(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives a file to those who read local ones alone; a local one as it is.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    if not is_remote(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = pathlib.Path(folder) / path.name
+        copy.write_bytes(path.read_bytes())
+        yield copy
 
 
 def path_with_suffix(
@@ -21,7 +81,7 @@ def path_with_suffix(
     Raises:
         ValueError: if it does not end in `suffix`.
     """
-    path = pathlib.Path(path)
+    path = as_path(path)
     if path.suffix != suffix:
         raise ValueError(
             f"Argument `{argument}` must end in {suffix}. Received: {argument}={path}"
@@ -47,9 +107,16 @@ def written_beside(output: pathlib.Path) -> Iterator[pathlib.Path]:
         output: the file's place; its folder is made.
 
     Yields:
-        a path of the same name on the same disk. If the block raises, `output` stays
-        as it was.
+        a path of the same name on the same disk; for remote storage a local one, and
+        what was written there appears as a whole when it is uploaded. If the block
+        raises, `output` stays as it was.
     """
+    if is_remote(output):
+        with tempfile.TemporaryDirectory() as folder:
+            fresh = pathlib.Path(folder) / output.name
+            yield fresh
+            output.write_bytes(fresh.read_bytes())
+        return
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=UNFINISHED) as folder:
         fresh = pathlib.Path(folder) / output.name

@@ -9,7 +9,7 @@ from PIL import Image
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.face_effects import FaceEffects
-from stn_icnn_tf.files import written_beside
+from stn_icnn_tf.files import as_path, written_beside
 from stn_icnn_tf.regions import Box, Region, measure_regions
 from stn_icnn_tf.visualize import overlay, palette_image
 
@@ -141,7 +141,7 @@ class ParsedFace(FaceEffects):
         Each is written complete or not at all, and replaces what is there.
 
         Args:
-            folder: is made if it is not there.
+            folder: is made if it is not there; it may be in remote storage.
             stem: beginning of the names; None: that of the photo's file, or `face`.
 
         Returns:
@@ -150,7 +150,7 @@ class ParsedFace(FaceEffects):
         Raises:
             OSError: if a file cannot be written.
         """
-        folder, stem = pathlib.Path(folder), stem or self.name
+        folder, stem = as_path(folder), stem or self.name
         folder.mkdir(parents=True, exist_ok=True)
         files = folder / f"{stem}_mask.png", folder / f"{stem}_overlay.png"
         pictures = palette_image(self.mask, self.class_set), self.overlay()

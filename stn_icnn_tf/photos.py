@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image
 
+from stn_icnn_tf.files import as_path, is_remote
+
 # What may be a number of channels, the last axis of an array.
 _CHANNELS = (1, 3, 4)
 
@@ -39,7 +41,7 @@ def open_picture(photo: str | os.PathLike | bytes) -> Iterator[Image.Image]:
     """Opens a file by Pillow; what the block does with it is reading, too.
 
     Args:
-        photo: its path, or its content.
+        photo: its path, local or in remote storage, or its content.
 
     Yields:
         the picture; it is decoded when its pixels are first asked for.
@@ -48,6 +50,10 @@ def open_picture(photo: str | os.PathLike | bytes) -> Iterator[Image.Image]:
         OSError: if there is no such file.
         PhotoError: if it cannot be read as a picture, whatever Pillow made of that.
     """
+    if not isinstance(photo, bytes):
+        photo = as_path(photo)
+        if is_remote(photo):
+            photo = photo.read_bytes()
     try:
         file = io.BytesIO(photo) if isinstance(photo, bytes) else photo
         with Image.open(file) as picture:

@@ -11,7 +11,7 @@ import h5py
 import keras
 import numpy as np
 
-from stn_icnn_tf.files import path_with_suffix, write_whole
+from stn_icnn_tf.files import as_path, local_copy, path_with_suffix, write_whole
 from stn_icnn_tf.keras_file import is_saved, read_saved_config, refuse_objects
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.shipped import shipped_file, shipped_models
@@ -25,7 +25,7 @@ def load_model(model: str | pathlib.Path) -> StnIcnn:
 
     Args:
         model: a run folder (that holds `model.keras`), a `.keras` file, or the
-            name of a shipped model.
+            name of a shipped model. The first two may be in remote storage.
 
     Returns:
         the model, ready to call on photos.
@@ -33,7 +33,8 @@ def load_model(model: str | pathlib.Path) -> StnIcnn:
     Raises:
         ValueError: if `model` is none of these, holds something else, or is damaged.
     """
-    return _read_model(model_file(model), model)
+    with local_copy(model_file(model)) as file:
+        return _read_model(file, model)
 
 
 def model_file(model: str | pathlib.Path) -> pathlib.Path:
@@ -42,7 +43,7 @@ def model_file(model: str | pathlib.Path) -> pathlib.Path:
     Raises:
         ValueError: if there is none.
     """
-    path = pathlib.Path(model)
+    path = as_path(model)
     for candidate in (path / "model.keras", path, shipped_file(str(model))):
         if candidate.is_file() and candidate.suffix == ".keras":
             return candidate

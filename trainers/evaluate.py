@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from stn_icnn_tf.files import write_whole
+from stn_icnn_tf.files import as_path, write_whole
 from stn_icnn_tf.inference.face_search import FaceSearch
 from stn_icnn_tf.inference.fused import PRECISIONS, FusedModel
 from stn_icnn_tf.metrics import FaceParsingScores, scores
@@ -66,12 +66,12 @@ def define_flags() -> None:
         "Search for the face as trainers.predict does: for photos that are not framed "
         "as the model wants them. There is no score of the coarse net alone then.",
     )
-    define_path("json", None, "File for the scores; default: in the run.")
+    define_path("json", None, "File for the scores; default: in the run.", remote=True)
     define_paths(
         "table", None, "File of scores to set beside the reference; repeat for more."
     )
     flags.DEFINE_enum("format", "markdown", FORMATS, "With --table: its form.")
-    define_path("output", None, "With --table: a file for it.")
+    define_path("output", None, "With --table: a file for it.", remote=True)
 
 
 def evaluate(
@@ -158,7 +158,7 @@ def scores_file() -> pathlib.Path:
     """Returns where the scores go, as the flags say."""
     if FLAGS.json is not None:
         return output_file(FLAGS.json, "json")
-    folder = pathlib.Path(FLAGS.model)
+    folder = as_path(FLAGS.model)
     folder = folder if folder.is_dir() else pathlib.Path()
     name = f"{short_name(FLAGS.dataset)}_{FLAGS.split}"
     if FLAGS.cropper != "learned":

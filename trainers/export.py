@@ -35,7 +35,9 @@ def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     define_model_flag()
     flags.DEFINE_enum("format", "saved_model", tuple(WRITERS), "What to write.")
-    define_path("output", None, "Folder, or a file: NAME.tflite, NAME.onnx.")
+    define_path(
+        "output", None, "Folder, or a file: NAME.tflite, NAME.onnx.", remote=True
+    )
     flags.DEFINE_integer("version", 1, "Version folder to write; replaces it.")
     flags.DEFINE_bool(
         "next_version", False, "Write the version after the newest one instead."

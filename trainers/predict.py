@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from stn_icnn_tf.clips import import_av, is_clip
 from stn_icnn_tf.face_parser import FaceParser
+from stn_icnn_tf.files import as_path
 from stn_icnn_tf.inference.fused import PRECISIONS
 from stn_icnn_tf.photos import read_photo
 from stn_icnn_tf.video_parser import VideoParser
@@ -58,9 +59,16 @@ _STDIN_PHOTO = pathlib.Path("stdin")
 
 def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
-    define_path("model", "head", "Shipped model, run folder, or .keras file.")
-    define_paths("input", [], "A photo, folder of photos, video, or glob; repeatable.")
-    define_path("output", "masks", "Folder for the masks and overlays.")
+    define_path(
+        "model", "head", "Shipped model, run folder, or .keras file.", remote=True
+    )
+    define_paths(
+        "input",
+        [],
+        "A photo, folder of photos, video, or glob; repeatable.",
+        remote=True,
+    )
+    define_path("output", "masks", "Folder for the masks and overlays.", remote=True)
     flags.DEFINE_bool(
         "json",
         False,
@@ -207,7 +215,7 @@ def _listed(inputs: list[str]) -> tuple[list[pathlib.Path], list[Clip]]:
     """Lists the photos and the videos; of a folder the photos alone."""
     if not inputs and not FLAGS.webcam:
         raise ValueError("Name a photo, or a folder of photos: face-parse ME.jpg")
-    paths = [pathlib.Path(path) for text in inputs for path in matched_paths(text)]
+    paths = [as_path(path) for text in inputs for path in matched_paths(text)]
     videos = unique_photos(path for path in paths if _is_video(path))
     others = (path for path in paths if not _is_video(path))
     photos = unique_photos(photo for path in others for photo in list_photos(path))

@@ -20,6 +20,7 @@ from stn_icnn_tf.client.serving_client import (
     ServingClient,
     ServingError,
 )
+from stn_icnn_tf.files import as_path
 from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.photos import read_photo
 from trainers.common.flags import define_overwrite, refuse_arguments, usage_errors
@@ -46,8 +47,8 @@ def define_flags() -> None:
     """Defines the flags: only when run, so that scripts can be imported together."""
     flags.DEFINE_string("address", "localhost:8500", "HOST:PORT of the server.")
     flags.DEFINE_enum("protocol", "grpc", PROTOCOLS, "What that port speaks.")
-    define_path("input", None, "A photo, or a folder of photos.")
-    define_path("output", None, "Folder for the masks and overlays.")
+    define_path("input", None, "A photo, or a folder of photos.", remote=True)
+    define_path("output", None, "Folder for the masks and overlays.", remote=True)
     define_overwrite()
     flags.DEFINE_string("model_name", "face_parser", "Name of the served model.")
     flags.DEFINE_integer("version", None, "Version of it; default: the latest.")
@@ -150,7 +151,7 @@ def main(argv: list[str]) -> None:
     refuse_arguments(argv)
     with usage_errors():
         output = output_folder(FLAGS.output)
-        photos = list_photos(pathlib.Path(FLAGS.input))
+        photos = list_photos(as_path(FLAGS.input))
         client = ServingClient(
             FLAGS.address,
             FLAGS.protocol,

@@ -13,28 +13,35 @@ one, which chooses epochs, too. What a set does not draw, its background may be:
 
   python -m trainers.train --class_set=head --dataset=celeb_a_mask_hq/all \
     --mix=helen=0.15 --run_dir=runs/head
+
+Over several hosts: the same command on each, with --strategy=multi_worker and an own
+TF_CONFIG; docs/training_over_hosts.md.
 """
 
 import contextlib
 import importlib
+import os
 import pathlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
 from absl import app, flags, logging
 
+from stn_icnn_tf.class_sets import ClassSet
 from stn_icnn_tf.data.mixture import Mixture
 from stn_icnn_tf.extras import needs_extra
-from stn_icnn_tf.files import remove_unfinished, written_beside
+from stn_icnn_tf.files import as_path, is_remote, written_beside
 from stn_icnn_tf.models.stn_icnn import MODEL_PRESETS, StnIcnn, preset_arguments
-from stn_icnn_tf.pretrained import differing_arguments, load_model, with_arguments
+from stn_icnn_tf.pretrained import load_model, with_arguments
 from trainers.common.data import find_training_map, load_builder, load_split
 from trainers.common.flags import (
     define_dataset_flags,
     parse_mix,
     refuse_arguments,
+    refuse_flags,
     usage_errors,
 )
 from trainers.common.paths import define_path, output_folder, refuse_unwritable
@@ -53,18 +60,36 @@ from trainers.training.checks import (
     refuse_jitter,
     steps_per_epoch,
 )
+from trainers.training.cluster import Cluster, read_cluster, wait_for_all
 from trainers.training.errors import RunError, writing_to
 from trainers.training.loop import Trainer, run_stages
 from trainers.training.presence import with_presence
 from trainers.training.run_config import (
     format_config,
+    package_versions,
     run_environment,
     run_settings,
     settle_config,
 )
-from trainers.training.run_lock import locked
+from trainers.training.run_folder import open_run
+from trainers.training.starting_weights import copy_weights
+from trainers.training.strategies import (
+    is_chief,
+    lost_workers,
+    meet,
+    mirrored_strategy,
+    multi_worker_strategy,
+    take_from_chief,
+)
 
 FLAGS = flags.FLAGS
+
+# The flags that all workers of a run share; paths may differ from host to host.
+_ALIKE = (
+    *("strategy", "dataset", "mix", "train_split", "validation_split", "class_set"),
+    *("preset", "set_model", "schedule", "set", "stage", "seed", "precision"),
+    *("jit_compile", "deterministic"),
+)
 
 
 def define_flags() -> None:
@@ -76,7 +101,7 @@ def define_flags() -> None:
         "Data set to mix in, and its share of the photos: DATASET=SHARE, e.g. "
         "helen=0.15; its split train; may be repeated.",
     )
-    define_path("run_dir", None, "Folder of the run: made, or resumed.")
+    define_path("run_dir", None, "Folder of the run: made, or resumed.", remote=True)
     flags.DEFINE_bool(
         "print_config", False, "Print the run's settings as JSON, and train nothing."
     )
@@ -93,7 +118,10 @@ def define_flags() -> None:
     )
     define_class_set_flag(None, "Class set of the model; default: the preset's")
     define_path(
-        "init_from", None, "Model to start from: run folder, .keras file, or shipped."
+        "init_from",
+        None,
+        "Model to start from: run folder, .keras file, or shipped.",
+        remote=True,
     )
     flags.DEFINE_enum(
         "schedule", "cpu", tuple(SCHEDULES), "Epochs, rates, augmentation."
@@ -119,21 +147,53 @@ def define_flags() -> None:
     flags.DEFINE_multi_string(
         "device", [], "Devices to mirror over, e.g. GPU:0; none: every local one."
     )
+    flags.DEFINE_enum(
+        "strategy",
+        "mirrored",
+        ("mirrored", "multi_worker"),
+        "mirrored: over the devices of this host; multi_worker: over the hosts of the "
+        "environment variable TF_CONFIG.",
+    )
+    flags.DEFINE_float(
+        "worker_timeout", 600.0, "multi_worker: seconds to wait for all workers.", 1.0
+    )
 
 
-def make_strategy(devices: list[str]) -> tf.distribute.Strategy:
-    """Mirrors over the named devices, or over every local GPU, else the CPU.
+def find_cluster() -> Cluster | None:
+    """Returns the other workers that --strategy asks for; None if it asks for none.
 
     Raises:
+        ValueError: if TF_CONFIG and --strategy do not go together.
+    """
+    cluster = read_cluster(os.environ.get("TF_CONFIG"))
+    if FLAGS.strategy == "multi_worker":
+        refuse_flags(("device",), "not with --strategy=multi_worker, which takes all")
+        if cluster is None:
+            raise ValueError(
+                "--strategy=multi_worker needs the environment variable TF_CONFIG, "
+                "see docs/training_over_hosts.md"
+            )
+        return cluster
+    if cluster is not None and len(cluster.addresses) > 1:
+        raise ValueError(
+            f"TF_CONFIG names {len(cluster.addresses)} workers, and each would train "
+            "alone. Give --strategy=multi_worker, or unset TF_CONFIG."
+        )
+    return None
+
+
+def make_strategy(cluster: Cluster | None) -> tf.distribute.Strategy:
+    """Waits for the other workers, if there are any, and joins with them.
+
+    Raises:
+        RunError: if one does not come in time, or was started otherwise.
         ValueError: if a device is not there.
     """
-    local = [d.name.removeprefix("/device:") for d in tf.config.list_logical_devices()]
-    for device in devices:
-        if device.removeprefix("/device:").upper() not in local:
-            raise ValueError(
-                f"Argument `device` must be one of {local}. Received: device={device}"
-            )
-    return tf.distribute.MirroredStrategy(devices or None)
+    if cluster is None or FLAGS.print_config:
+        return mirrored_strategy(FLAGS.device)
+    told = {f"--{name}": FLAGS[name].value for name in _ALIKE}
+    wait_for_all(cluster, told | package_versions(), FLAGS.worker_timeout)
+    return multi_worker_strategy(cluster, FLAGS.worker_timeout)
 
 
 def save_model(model: StnIcnn, path: pathlib.Path) -> None:
@@ -150,22 +210,47 @@ def train_stages(
     training: Mixture,
     validation: tf.data.Dataset,
     run_dir: pathlib.Path,
+    after_epoch: Callable[[], None],
 ) -> None:
-    """Trains stages, and writes the run's model, unless a later stage has made it."""
+    """Trains stages, and writes the run's model; see `open_run`."""
     started_from = load_earlier_stages(model, run_dir, stages[0].name)
+    take_from_chief(strategy, model.weights)
 
     def make_trainer(model: StnIcnn, stage: Stage) -> Trainer:
-        return Trainer(model, stage, strategy, run_dir, FLAGS.seed, FLAGS.jit_compile)
+        return Trainer(
+            model,
+            stage,
+            strategy,
+            run_dir,
+            FLAGS.seed,
+            FLAGS.jit_compile,
+            show=is_chief(strategy),
+            after_epoch=after_epoch,
+        )
 
     run_stages(model, stages, make_trainer, training, validation, started_from)
+    if is_chief(strategy):
+        write_model(model, stages, validation, run_dir)
+    # Not before: a worker that has ended is lost to the others.
+    meet(strategy)
+
+
+def write_model(
+    model: StnIcnn,
+    stages: tuple[Stage, ...],
+    validation: tf.data.Dataset,
+    run_dir: pathlib.Path,
+) -> None:
+    """Writes the run's model, unless a later stage has made it."""
     path = run_dir / "model.keras"
+    shown = as_path(FLAGS.run_dir) / path.name
     later = stage_built_on(model, run_dir, stages[-1].name)
     if later is not None and path.exists():
-        print(f"Model: {path}, as before: stage {later} goes on from this one")
+        print(f"Model: {shown}, as before: stage {later} goes on from this one")
         return
     model.search_thresholds = measured_thresholds(model, validation)
     save_model(model, path)
-    print(f"Model: {path}")
+    print(f"Model: {shown}")
 
 
 @contextlib.contextmanager
@@ -187,7 +272,9 @@ def main(argv: list[str]) -> None:
         keras.utils.set_random_seed(FLAGS.seed)
         tf.config.experimental.enable_op_determinism()
     with usage_errors():
-        if FLAGS.run_dir is not None:
+        cluster = find_cluster()
+        writes = cluster is None or cluster.is_chief
+        if writes and FLAGS.run_dir is not None and not is_remote(FLAGS.run_dir):
             refuse_unwritable(FLAGS.run_dir, "run_dir")
         with needs_extra("Logging needs tensorboard", "train"):
             importlib.import_module("tensorboard")
@@ -197,6 +284,22 @@ def main(argv: list[str]) -> None:
         if FLAGS.class_set is not None:
             arguments["class_set"] = read_class_set(FLAGS.class_set)
         class_set = preset_arguments(FLAGS.preset, **arguments)["class_set"]
+    # Before TensorFlow is used at all: it joins with others only then.
+    with usage_errors(), run_errors():
+        strategy = make_strategy(cluster)
+    with run_errors(), lost_workers(strategy):
+        train(strategy, schedule, stages, arguments, class_set)
+
+
+def train(
+    strategy: tf.distribute.Strategy,
+    schedule: tuple[Stage, ...],
+    stages: tuple[Stage, ...],
+    arguments: dict[str, Any],
+    class_set: ClassSet,
+) -> None:
+    """Makes data and model ready, and trains `stages` of the schedule."""
+    with usage_errors():
         start = load_model(FLAGS.init_from) if FLAGS.init_from else None
         mix = parse_mix(FLAGS.mix)
         builders = [
@@ -218,7 +321,6 @@ def main(argv: list[str]) -> None:
 
     keras.utils.set_random_seed(FLAGS.seed)
     with usage_errors():
-        strategy = make_strategy(FLAGS.device)
         refuse_jit_compile(FLAGS.jit_compile, strategy.num_replicas_in_sync)
         with strategy.scope():
             model = StnIcnn.from_preset(
@@ -244,66 +346,26 @@ def main(argv: list[str]) -> None:
         (FLAGS.init_from, start) if start is not None else None,
         {b.info.full_name: share for b, share in zip(builders[1:], mix.values())},
     )
-    environment = run_environment(devices, FLAGS.jit_compile, FLAGS.deterministic)
+    workers = strategy.num_replicas_in_sync // len(devices)
+    environment = run_environment(
+        devices, FLAGS.jit_compile, FLAGS.deterministic, workers
+    )
     if FLAGS.print_config:
         print(format_config(settings, [environment]), end="")
         return
     logging.info("Devices: %s", devices)
     with usage_errors():
-        run_dir = output_folder(FLAGS.run_dir, "run_dir")
-    with run_errors(), locked(run_dir):
-        remove_unfinished(run_dir)
+        chief = is_chief(strategy)
+        run_dir = output_folder(FLAGS.run_dir, "run_dir") if chief else None
+    with open_run(run_dir) as (run_dir, after_epoch):
         with writing_to(run_dir):
             settle_config(run_dir, settings, environment)
         if any(stage.repeat_threshold for stage in stages if stage.epochs):
             names = [f"{b.info.full_name} {s}" for b, s in zip(builders, splits)]
             training = with_presence(training, names, class_set, run_dir)
-        train_stages(model, stages, strategy, training, validation, run_dir)
-
-
-def copy_weights(start: StnIcnn, model: StnIcnn) -> None:
-    """Gives a model the weights of another, whose patches may have another size.
-
-    A model of other classes starts from the networks that have the same shapes in
-    both; the others keep what the seed gave them.
-
-    Args:
-        start: has the weights.
-        model: gets them.
-
-    Raises:
-        ValueError: if networks of the same classes have other shapes, or all have.
-    """
-    differing = ", ".join(
-        f"{name}={theirs} for {mine}"
-        for name, (mine, theirs) in differing_arguments(model, start).items()
-        if name != "class_set"
-    )
-    mine, theirs = _networks(model), _networks(start)
-    alike = {
-        name: name in theirs
-        and [w.shape for w in theirs[name].weights] == [w.shape for w in net.weights]
-        for name, net in mine.items()
-    }
-    enough = any if model.class_set != start.class_set else all
-    if not enough(alike.values()):
-        raise ValueError(
-            "Argument `init_from` must hold a model whose weights have the shapes of "
-            f"the new one's. Received: {differing}"
+        train_stages(
+            model, stages, strategy, training, validation, run_dir, after_epoch
         )
-    if differing:
-        logging.warning("The model started from has %s", differing)
-    for name, net in mine.items():
-        if alike[name]:
-            net.set_weights(theirs[name].get_weights())
-    fresh = [name for name, same in alike.items() if not same]
-    if fresh:
-        logging.warning("Started from the seed, not from that model: %s", fresh)
-
-
-def _networks(model: StnIcnn) -> dict[str, keras.layers.Layer]:
-    networks = {"coarse": model.coarse, "localization": model.localization}
-    return {**networks, **model.part_nets}
 
 
 def check_run_dir(values: dict[str, object]) -> bool:

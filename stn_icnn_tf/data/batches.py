@@ -6,7 +6,9 @@ import tensorflow as tf
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.data.augment import Augmentation
 from stn_icnn_tf.data.mixture import (
+    WHOLE,
     Mixture,
+    Share,
     choose_sources,
     photos_of_each,
     repeat_photos,
@@ -47,6 +49,7 @@ def training_batches(
     seed: int,
     epoch: int,
     repeat_threshold: float = 0.0,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Makes the shuffled, augmented batches of one epoch; whole batches only.
 
@@ -63,6 +66,8 @@ def training_batches(
         epoch: number of the epoch, counted over the whole run.
         repeat_threshold: see `repeat_factors`; needs to know which classes are on
             which photo.
+        share: which examples of each batch are made; all are drawn, whose bytes a data
+            set alone gives undecoded.
 
     Returns:
         a dataset of batched dicts, see `frame_example`.
@@ -106,10 +111,15 @@ def training_batches(
             [_decoded(stream) for stream in streams], choose_sources(numbers, rng)
         )
     return _without_autotune(
-        drawn.apply(tf.data.experimental.assert_cardinality(sum(numbers)))
-        .enumerate()
+        share.of(
+            # Of whole batches: of a part of one, a worker might make a whole share.
+            drawn.apply(tf.data.experimental.assert_cardinality(sum(numbers))).take(
+                sum(numbers) // batch_size * batch_size
+            ),
+            batch_size,
+        )
         .map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .batch(batch_size, drop_remainder=True)
+        .batch(share.local_size(batch_size), drop_remainder=True)
         .prefetch(2)
     )
 
@@ -124,21 +134,40 @@ def _decoded(stream: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def evaluation_batches(
-    dataset: tf.data.Dataset, framing: Framing, batch_size: int
+    dataset: tf.data.Dataset,
+    framing: Framing,
+    batch_size: int,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Makes batches of every example, in order, none augmented.
 
     The last batch is filled up with examples of weight 0, so that it can be
     split over replicas.
+
+    Args:
+        dataset: the examples, their number known.
+        framing: the sizes.
+        batch_size: examples a batch, over all replicas.
+        share: which examples of each batch are made.
     """
-    framed = dataset.map(
-        lambda example: frame_example(example, framing),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-    missing = -int(dataset.cardinality()) % batch_size
+
+    def framed(examples: tf.data.Dataset) -> tf.data.Dataset:
+        return examples.map(
+            lambda example: frame_example(example, framing),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+
+    own = dataset
+    if share.workers > 1:
+        own = share.of(dataset, batch_size).map(lambda _, example: example)
+    made = framed(own)
+    count = int(dataset.cardinality())
+    missing = range(count, count + -count % batch_size)
+    missing = sum(share.holds(place, batch_size) for place in missing)
     if missing:
-        filler = framed.take(1).repeat(missing)
+        filler = framed(dataset.take(1)).repeat(missing)
         filler = filler.map(lambda example: {**example, "weight": tf.zeros(())})
-        framed = framed.concatenate(filler)
-    return _without_autotune(framed.batch(batch_size, drop_remainder=True).prefetch(2))
+        made = made.concatenate(filler)
+    made = made.batch(share.local_size(batch_size), drop_remainder=True)
+    return _without_autotune(made.prefetch(2))

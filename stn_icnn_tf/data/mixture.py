@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -111,6 +112,42 @@ def repeat_photos(
     return tf.data.Dataset.zip(dataset, counts).flat_map(
         lambda example, count: tf.data.Dataset.from_tensors(example).repeat(count)
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """Which examples of each batch one of several workers makes.
+
+    The first worker makes the first ones, and so on: what the workers make is
+    together, and without overlap, what one would make alone.
+
+    Attributes:
+        index: of the worker.
+        workers: their number, by which the batch size divides.
+        replicas: of one worker; its examples come in batches for one replica.
+    """
+
+    index: int = 0
+    workers: int = 1
+    replicas: int = 1
+
+    def local_size(self, batch_size: int) -> int:
+        """Returns how many examples a batch of this worker has for one replica."""
+        return batch_size // (self.workers * self.replicas)
+
+    def holds(self, place: Any, batch_size: int) -> Any:
+        """Whether the example at a place of the epoch, counted from 0, is its own."""
+        return place % batch_size // (batch_size // self.workers) == self.index
+
+    def of(self, examples: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+        """Numbers examples by their places, and leaves those that are its own."""
+        numbered = examples.enumerate()
+        if self.workers == 1:
+            return numbered
+        return numbered.filter(lambda place, _: self.holds(place, batch_size))
+
+
+WHOLE = Share()
 
 
 def choose_sources(numbers: Sequence[int], rng: np.random.Generator) -> tf.data.Dataset:

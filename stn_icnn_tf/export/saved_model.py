@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import tempfile
+from typing import Any
 
 import tensorflow as tf
 
@@ -15,8 +16,11 @@ from stn_icnn_tf.export.signatures import (
     sample_requests,
 )
 from stn_icnn_tf.export.warmup import write_warmup
+from stn_icnn_tf.files import as_path, is_remote
 from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.models.stn_icnn import StnIcnn
+
+_GRAPH = "saved_model.pb"
 
 
 def export_saved_model(
@@ -34,7 +38,8 @@ def export_saved_model(
     Args:
         model: the model.
         output: the model's folder, as TensorFlow Serving wants it; the folder's
-            name is taken for that of the served model.
+            name is taken for that of the served model. In remote storage a version
+            is there when its `saved_model.pb` is.
         version: name of the version folder; an existing one is replaced.
         precision: `"float32"` or `"bfloat16"`, of the networks' arithmetic.
         find_faces: whether the signature `serving_bytes` searches for a face that is
@@ -52,7 +57,9 @@ def export_saved_model(
             f"Argument `version` must be positive. Received: version={version}"
         )
     parser = FusedModel(model, precision)
-    output = pathlib.Path(output)
+    output = as_path(output)
+    if is_remote(output):
+        return _export_remotely(model, output, version, precision, find_faces)
     output.mkdir(parents=True, exist_ok=True)
     target = output / str(version)
     # A server polls the folder: it must never see a half-written version, nor one
@@ -70,6 +77,28 @@ def export_saved_model(
     return target
 
 
+def _export_remotely(
+    model: StnIcnn, output: pathlib.Path, version: int, *options: Any
+) -> pathlib.Path:
+    """Exports to a local folder first, and uploads that.
+
+    No folder appears at once in remote storage. A server looks for `saved_model.pb`:
+    it goes first when a version is replaced, and comes last.
+    """
+    target = output / str(version)
+    with tempfile.TemporaryDirectory() as folder:
+        # A server names the model after the folder.
+        local = pathlib.Path(folder) / output.name
+        fresh = export_saved_model(model, local, version, *options)
+        (target / _GRAPH).unlink(missing_ok=True)
+        files = [path for path in sorted(fresh.rglob("*")) if path.is_file()]
+        for path in sorted(files, key=lambda path: path.name == _GRAPH):
+            place = target / path.relative_to(fresh).as_posix()
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(path.read_bytes())
+    return target
+
+
 def _readable_json(value: dict) -> str:
     """Formats JSON for people: what holds nothing nested stays on one line."""
 
@@ -83,7 +112,7 @@ def _readable_json(value: dict) -> str:
 
 def next_version(output: str | pathlib.Path) -> int:
     """Returns the version after the newest one in a model's folder, 1 if none."""
-    folder = pathlib.Path(output)
+    folder = as_path(output)
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     return 1 + max((int(name) for name in names if name.isdecimal()), default=0)
 
@@ -102,7 +131,7 @@ def read_labels(saved_model: str | pathlib.Path) -> dict:
     Raises:
         ValueError: if `saved_model` holds no `assets/labels.json`.
     """
-    path = pathlib.Path(saved_model) / "assets" / LABELS_FILE
+    path = as_path(saved_model) / "assets" / LABELS_FILE
     if not path.is_file():
         raise ValueError(
             "Argument `saved_model` must be a folder that holds "

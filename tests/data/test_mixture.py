@@ -1,20 +1,28 @@
 """Several data sets in a batch, and photos of rare classes more often."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD
 from stn_icnn_tf.data.augment import AUGMENTATIONS
-from stn_icnn_tf.data.batches import examples_per_epoch, training_batches
+from stn_icnn_tf.data.batches import (
+    evaluation_batches,
+    examples_per_epoch,
+    training_batches,
+)
 from stn_icnn_tf.data.mixture import (
+    WHOLE,
     Mixture,
+    Share,
     photos_of_each,
     repeat_factors,
     repeat_photos,
 )
 from stn_icnn_tf.data.preprocess import Framing
-from tests.helpers import encode_picture
+from tests.helpers import encode_picture, faces
 
 FRAMING = Framing("letterbox", 8, 8, HEAD)
 
@@ -141,3 +149,56 @@ def test_repeats_and_shares_together():
     drawn = np.array(greys(mixture, threshold=1.0))
     assert (drawn == 0).sum() == 2
     assert (drawn < 100).sum() == (drawn >= 100).sum() == 5
+
+
+# ------------------------------------------------------------------------------- shares
+
+
+def drawn(count):
+    return faces(count, class_set=HEAD)
+
+
+def numbers_of(batches):
+    return [batch["image"].sum(axis=(1, 2, 3)) for batch in batches.as_numpy_iterator()]
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_multi_worker_shares_are_together_what_one_worker_makes(workers):
+    mixture = Mixture((drawn(9), drawn(4)), (0.25,))
+    for photos in (drawn(9), mixture):
+
+        def make(share, photos=photos):
+            augmentation = dataclasses.replace(AUGMENTATIONS["helen"], variants=2)
+            return training_batches(photos, FRAMING, augmentation, 6, 0, 1, share=share)
+
+        whole = numbers_of(make(WHOLE))
+        parts = [numbers_of(make(Share(i, workers))) for i in range(workers)]
+        assert len(whole) >= 3 and {len(part) for part in parts} == {len(whole)}
+        for batch, *own in zip(whole, *parts):
+            assert {len(share) for share in own} == {6 // workers}
+            np.testing.assert_array_equal(np.concatenate(own), batch)
+
+
+def test_multi_worker_shares_of_what_is_evaluated_do_not_overlap():
+    def weights_and_photos(share):
+        batches = evaluation_batches(drawn(7), FRAMING, 4, share).as_numpy_iterator()
+        return [(b["weight"], b["image"].sum(axis=(1, 2, 3))) for b in batches]
+
+    whole = weights_and_photos(WHOLE)
+    own = [weights_and_photos(Share(i, 2)) for i in range(2)]
+    assert len(whole) == 2
+    for batch, *shares in zip(whole, *own, strict=True):
+        for one, parts in zip(batch, zip(*shares)):
+            np.testing.assert_array_equal(np.concatenate(parts), one)
+
+
+def test_multi_worker_share_of_several_replicas_comes_in_their_order():
+    def make(share):
+        return numbers_of(
+            training_batches(drawn(8), FRAMING, None, 8, 0, 0, 0.0, share)
+        )
+
+    (whole,) = make(WHOLE)
+    own = [b for i in range(2) for b in make(Share(i, workers=2, replicas=2))]
+    assert [len(b) for b in own] == [2, 2, 2, 2]
+    np.testing.assert_array_equal(np.concatenate(own), whole)

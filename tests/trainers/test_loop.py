@@ -55,6 +55,15 @@ def test_two_replicas_give_one_replicas_numbers(tmp_path):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2e-2, atol=2e-3)
 
 
+def test_jitter_does_not_depend_on_the_number_of_replicas(tmp_path):
+    stage = Stage("parts", 1, batch_size=4, parts_rate=1e-3, jitter=0.3)
+    train(tmp_path / "one", stage, ONE)
+    train(tmp_path / "two", stage, TWO)
+    first, second = history(tmp_path / "one")[0], history(tmp_path / "two")[0]
+    # Other windows would be far off: without jitter the loss is .01 away.
+    assert first["loss"] == pytest.approx(second["loss"], rel=1e-4)
+
+
 def test_resume_equals_the_uninterrupted_run(tmp_path, monkeypatch):
     # The last epoch is the best: what was resumed is what is compared.
     monkeypatch.setattr(Trainer, "judge", lambda self, _: float(self.epoch))

@@ -24,6 +24,7 @@ from trainers.common.paths import (
 def define_flags():
     define_path("one", None, "One.")
     define_paths("more", [], "More.")
+    define_path("far", None, "Far.", remote=True)
 
 
 SCRIPT = types.SimpleNamespace(__name__="script", define_flags=define_flags)
@@ -48,6 +49,20 @@ def test_remote_storage_is_refused_by_name(path):
             parsed_flags(SCRIPT, f"--{name}={path}"),
         ):
             pass
+
+
+def test_remote_storage_is_taken_where_it_works(monkeypatch):
+    pytest.importorskip("upath")
+    monkeypatch.setenv("HOME", "/home/me")
+    with parsed_flags(SCRIPT, "--far=memory://bucket/run"):
+        assert flags.FLAGS.far == "memory://bucket/run"
+    with parsed_flags(SCRIPT, "--far=~/run"):
+        assert flags.FLAGS.far == "/home/me/run"
+    with (
+        pytest.raises(flags.IllegalFlagValueError, match="--far=no://a.*fsspec knows"),
+        parsed_flags(SCRIPT, "--far=no://a"),
+    ):
+        pass
 
 
 def test_a_user_without_a_home_folder_is_named():

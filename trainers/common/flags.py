@@ -18,7 +18,9 @@ def define_scoring_flags() -> None:
 
 def define_model_flag() -> None:
     """Defines the flag that names a trained model."""
-    define_path("model", None, "Run folder, .keras file, or shipped model.")
+    define_path(
+        "model", None, "Run folder, .keras file, or shipped model.", remote=True
+    )
 
 
 def define_overwrite() -> None:

@@ -1,4 +1,4 @@
-"""Paths from the command line: local ones, and outputs that can be written.
+"""Paths from the command line, local or remote, and outputs that can be written.
 
 A flag that names a file or folder is defined by `define_path`. What a script writes is
 checked by `output_file` or `output_folder` before its work, not after it.
@@ -7,10 +7,12 @@ checked by `output_file` or `output_folder` before its work, not after it.
 import glob
 import os
 import pathlib
-import re
 import tempfile
+import uuid
 
 from absl import flags
+
+from stn_icnn_tf.files import as_path, is_remote
 
 
 def local_path(text: str) -> str:
@@ -19,10 +21,10 @@ def local_path(text: str) -> str:
     Raises:
         ValueError: if it names remote storage, or the home of nobody.
     """
-    if re.match(r"[A-Za-z][\w+.-]*://", text):
+    if is_remote(text):
         raise ValueError(
-            "A path must be one on this machine: remote storage is not supported, and "
-            f"nothing is downloaded: save the file first. Received: {text}"
+            "This path must be one on this machine, not in remote storage; nothing is "
+            f"downloaded: save the file first. Received: {text}"
         )
     path = os.path.expanduser(text)
     if path.startswith("~"):
@@ -36,43 +38,71 @@ def local_path(text: str) -> str:
 def matched_paths(text: str) -> list[str]:
     """Reads a path or a glob: `*` and `?`, which some shells leave, `**` any folders.
 
-    A file of that very name comes first.
+    A file of that very name comes first. In remote storage there are no globs.
 
     Returns:
         the path; or what matches, sorted: files, and folders if no file does. A glob
         that nothing matches is returned as it is.
 
     Raises:
-        ValueError: as `local_path` does.
+        ValueError: as `any_path` does.
     """
-    path = local_path(text)
-    if os.path.lexists(path) or not glob.has_magic(path):
+    path = any_path(text)
+    if is_remote(path) or os.path.lexists(path) or not glob.has_magic(path):
         return [path]
     matches = sorted(glob.glob(path, recursive=True))
     files = [match for match in matches if not os.path.isdir(match)]
     return files or matches or [path]
 
 
-class _PathParser(flags.ArgumentParser):
-    """Reads the value of a flag by `local_path`."""
+def any_path(text: str) -> str:
+    """Reads a path as `local_path` does, or one in remote storage, see `as_path`.
 
-    syntactic_help = "a path on this machine"
+    Raises:
+        ValueError: if it names storage that nobody knows, or the home of nobody.
+        ImportError: if the storage needs a package that is not installed.
+    """
+    if not is_remote(text):
+        return local_path(text)
+    return str(as_path(text))
+
+
+class _PathParser(flags.ArgumentParser):
+    """Reads the value of a flag by `local_path`, or by `any_path`."""
+
+    def __init__(self, remote: bool) -> None:
+        self._read = any_path if remote else local_path
+        self.syntactic_help = "a path" if remote else "a path on this machine"
 
     def parse(self, argument: str) -> str:
-        return local_path(argument)
+        try:
+            return self._read(argument)
+        except ImportError as error:
+            raise ValueError(str(error)) from error
 
     def flag_type(self) -> str:
         return "path"
 
 
-def define_path(name: str, default: str | None, help: str) -> None:
-    """Defines a flag that names a local file or folder; its value is a text."""
-    flags.DEFINE(_PathParser(), name, default, help)
+def define_path(
+    name: str, default: str | None, help: str, remote: bool = False
+) -> None:
+    """Defines a flag that names a file or folder; its value is a text.
+
+    Args:
+        name: of the flag.
+        default: its value.
+        help: what it is.
+        remote: whether it may be in remote storage.
+    """
+    flags.DEFINE(_PathParser(remote), name, default, help)
 
 
-def define_paths(name: str, default: list[str] | None, help: str) -> None:
-    """Defines a flag that names local files or folders, once each."""
-    flags.DEFINE_multi(_PathParser(), None, name, default, help)
+def define_paths(
+    name: str, default: list[str] | None, help: str, remote: bool = False
+) -> None:
+    """Defines a flag that names files or folders, once each; see `define_path`."""
+    flags.DEFINE_multi(_PathParser(remote), None, name, default, help)
 
 
 def output_file(path: str | pathlib.Path, argument: str = "output") -> pathlib.Path:
@@ -85,7 +115,7 @@ def output_file(path: str | pathlib.Path, argument: str = "output") -> pathlib.P
     Raises:
         ValueError: if no such file can be written.
     """
-    path = pathlib.Path(path)
+    path = as_path(path)
     if path.is_dir():
         raise ValueError(
             f"Argument `{argument}` must be a file. Received: {argument}={path}, "
@@ -105,7 +135,7 @@ def output_folder(path: str | pathlib.Path, argument: str = "output") -> pathlib
     Raises:
         ValueError: if nothing can be written there.
     """
-    path = pathlib.Path(path)
+    path = as_path(path)
     _make_writable(path, path, argument)
     return path
 
@@ -135,10 +165,26 @@ def refuse_unwritable(path: str | pathlib.Path, argument: str = "output") -> Non
 def _make_writable(folder: pathlib.Path, path: pathlib.Path, argument: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if is_remote(folder):
+            _try_to_write(folder, path, argument)
+            return
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise ValueError(
             f"Argument `{argument}` must be a path where files can be written. "
             f"Received: {argument}={path}: {error.strerror}: {error.filename}"
+        ) from error
+
+
+def _try_to_write(folder: pathlib.Path, path: pathlib.Path, argument: str) -> None:
+    probe = folder / f".writing-{uuid.uuid4().hex}"
+    # Each kind of storage has errors of its own: no such bucket, no right to write.
+    try:
+        probe.write_bytes(b"")
+        probe.unlink()
+    except Exception as error:
+        raise ValueError(
+            f"Argument `{argument}` must be a path where files can be written. "
+            f"Received: {argument}={path}: {error}"
         ) from error

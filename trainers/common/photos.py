@@ -12,6 +12,7 @@ from PIL import Image
 
 from stn_icnn_tf.class_groups import known_names
 from stn_icnn_tf.class_sets import CLASS_SETS
+from stn_icnn_tf.files import is_remote
 from stn_icnn_tf.photos import open_picture, orientation, read_photo
 
 # What is tried. Pillow reads the last row with a plug-in alone; without it they are
@@ -76,7 +77,11 @@ def list_photos(path: pathlib.Path, argument: str = "input") -> list[pathlib.Pat
 
 def unique_photos(photos: Iterable[pathlib.Path]) -> list[pathlib.Path]:
     """Drops photos that are listed again, as a file and in its folder."""
-    return list({os.path.abspath(photo): photo for photo in photos}.values())
+    return list({_full_name(photo): photo for photo in photos}.values())
+
+
+def _full_name(photo: pathlib.Path) -> str:
+    return str(photo) if is_remote(photo) else os.path.abspath(photo)
 
 
 def _may_be_read(path: pathlib.Path) -> bool:
@@ -180,7 +185,7 @@ def existing_output(
     """
     for ending in (*OUTPUT_ENDINGS, *endings):
         file = folder / f"{stem}{ending}.png"
-        if os.path.lexists(file):
+        if file.exists() if is_remote(file) else os.path.lexists(file):
             return f"{file} is there already, --overwrite would replace it"
     return None
 

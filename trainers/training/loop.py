@@ -32,6 +32,12 @@ from trainers.training.errors import writing_to
 from trainers.training.objectives import stage_counts, stage_losses
 from trainers.training.optimizer import OPTIMIZERS
 from trainers.training.records import StageRecords
+from trainers.training.run_folder import keep_as_is
+from trainers.training.strategies import (
+    distributed_batches,
+    is_chief,
+    take_from_chief,
+)
 
 
 def network_variables(model: StnIcnn, network: str) -> list:
@@ -50,14 +56,19 @@ class Trainer:
     numbers of the uninterrupted run. Where it cannot, since the stage starts from
     other weights now, or its cosine rate falls over more epochs, it starts again.
 
+    Over several hosts every worker has a trainer, and what counts is in the run folder
+    of the chief: the others take all values from it, and write what TensorFlow has
+    every worker write to folders of their own.
+
     Args:
         model: made under the scope of `strategy`.
         stage: what to train and how.
         strategy: any synchronous `tf.distribute` strategy.
-        run_dir: the run folder.
+        run_dir: the run folder; of a worker that is not the chief, a temporary one.
         seed: of shuffling, augmentation and jitter.
         jit_compile: whether XLA compiles the step; on one device alone.
         show: whether to draw a progress bar.
+        after_epoch: is called when the checkpoint of an epoch is written.
 
     Raises:
         ValueError: if the batch does not divide over the replicas, or XLA is to
@@ -73,6 +84,7 @@ class Trainer:
         seed: int = 0,
         jit_compile: bool = False,
         show: bool = True,
+        after_epoch: Callable[[], None] = keep_as_is,
     ) -> None:
         refuse_batch_size(stage, strategy.num_replicas_in_sync)
         refuse_jitter(stage, model.class_set)
@@ -82,6 +94,7 @@ class Trainer:
         self.strategy = strategy
         self.seed = seed
         self.show = show
+        self.after_epoch = after_epoch
         canvas_size = model.canvas_size
         if model.framing == "letterbox" and not stage.needs_patches:
             # No patch is cropped: a smaller canvas spares most of the input's work.
@@ -118,14 +131,16 @@ class Trainer:
     # === Steps ===
 
     def _replica_train_step(self, batch: dict, key: tf.Tensor) -> dict:
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        key = tf.stack([key[0], key[1] + tf.cast(replica, key.dtype)])
+        first = None
+        if self.strategy.num_replicas_in_sync > 1:
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            first = replica * tf.shape(batch["image"])[0]
         variables = {
             name: [v.value for v in network_variables(self.model, name)]
             for name in self.optimizers
         }
         with tf.GradientTape() as tape:
-            losses = stage_losses(self.model, self.stage, batch, key)
+            losses = stage_losses(self.model, self.stage, batch, key, first)
             losses = {
                 name: tf.reduce_sum(values) / self.stage.batch_size
                 for name, values in losses.items()
@@ -180,21 +195,31 @@ class Trainer:
         """
         steps = steps_per_epoch(training, self.stage, self.model.class_set)
         self.checkpoints.resume(self._origin(started_from))
+        take_from_chief(self.strategy, self._variables())
         result = {}
         for epoch in range(int(self.epoch), self.stage.epochs):
             means = self._train_epoch(training, epoch, steps)
             result = self.evaluate(validation)
-            pictures = self._pictures(validation)
+            pictures = self._pictures(validation) if is_chief(self.strategy) else None
             with writing_to(self.folder):
-                self._record(epoch, means, result, pictures)
+                if pictures is not None:
+                    self._record(epoch, means, result, pictures)
                 if self.judge(result) > float(self.best):
                     self.best.assign(self.judge(result))
                     save_best(self.model, self.folder)
                 self.epoch.assign_add(1)
                 self.checkpoints.save(epoch + 1)
+            self.after_epoch()
         if float(self.best) > -math.inf:
-            load_best(self.model, self.folder)
+            if is_chief(self.strategy):
+                load_best(self.model, self.folder)
+            take_from_chief(self.strategy, self.model.weights)
         return result
+
+    def _variables(self) -> list:
+        """All that a checkpoint holds, but for the origin, which the chief judges."""
+        states = [v for o in self.optimizers.values() for v in o.variables]
+        return [self.epoch, self.best, *self.model.weights, *states]
 
     def _origin(self, started_from: str) -> dict:
         """What the numbers of an epoch depend on, but for settings that stay."""
@@ -246,24 +271,29 @@ class Trainer:
         self, training: tf.data.Dataset | Mixture, epoch: int
     ) -> Iterator[dict]:
         """Yields the distributed batches of an epoch."""
-        batches = training_batches(
-            training,
-            self.framing,
-            self.stage.augmentation,
-            self.stage.batch_size,
-            self.seed,
-            epoch,
-            self.stage.repeat_threshold,
+        return distributed_batches(
+            self.strategy,
+            lambda share: training_batches(
+                training,
+                self.framing,
+                self.stage.augmentation,
+                self.stage.batch_size,
+                self.seed,
+                epoch,
+                self.stage.repeat_threshold,
+                share,
+            ),
         )
-        return iter(self.strategy.experimental_distribute_dataset(batches))
 
     def evaluate(self, dataset: tf.data.Dataset) -> dict[str, float]:
         """Scores the model as its stage is judged; exact on any number of replicas."""
         batch_size = self.stage.batch_size
-        batches = evaluation_batches(dataset, self.framing, batch_size)
+        iterator = distributed_batches(
+            self.strategy,
+            lambda share: evaluation_batches(dataset, self.framing, batch_size, share),
+        )
         steps = -(-int(dataset.cardinality()) // batch_size)
         totals: dict = {}
-        iterator = iter(self.strategy.experimental_distribute_dataset(batches))
         for _ in range(steps):
             for name, value in self._eval_step(next(iterator)).items():
                 totals[name] = totals.get(name, 0) + value.numpy()

@@ -35,7 +35,11 @@ def true_theta(model: StnIcnn, batch: Batch) -> tf.Tensor:
 
 
 def jitter_theta(
-    theta: tf.Tensor, jitter: float | tuple[Jitter, ...], key: tf.Tensor
+    theta: tf.Tensor,
+    jitter: float | tuple[Jitter, ...],
+    key: tf.Tensor,
+    first: tf.Tensor | int = 0,
+    total: int | None = None,
 ) -> tf.Tensor:
     """Moves and resizes windows at random.
 
@@ -43,6 +47,9 @@ def jitter_theta(
         theta: float `(batch, parts, 2, 3)`, patch -> any frame.
         jitter: see `Stage`.
         key: integer `(2,)`, the random seed.
+        first: place of the first one in the batch of all replicas, which each draw
+            the same numbers for the whole of it.
+        total: size of that batch; None: this is all of it.
 
     Returns:
         float `(batch, parts, 2, 3)`, patch -> the same frame.
@@ -56,9 +63,12 @@ def jitter_theta(
     else:
         low, high = -jitter, jitter
     scale = tf.linalg.diag_part(theta[..., :2])
+    count, parts = tf.unstack(tf.shape(theta)[:2])
     draw = tf.random.stateless_uniform(
-        tf.concat([tf.shape(theta)[:2], [3]], axis=0), key, low, high
+        tf.stack([count if total is None else total, parts, 3]), key, low, high
     )
+    if total is not None:
+        draw = tf.gather(draw, first + tf.range(count))
     # A scale is half a side in normalised units.
     translation = theta[..., 2] + 2.0 * scale * draw[..., 1:]
     return make_theta(scale * tf.exp(draw[..., :1]), translation)
@@ -97,7 +107,11 @@ def _coarse_loss(
 
 
 def stage_losses(
-    model: StnIcnn, stage: Stage, batch: Batch, key: tf.Tensor
+    model: StnIcnn,
+    stage: Stage,
+    batch: Batch,
+    key: tf.Tensor,
+    first: tf.Tensor | int | None = None,
 ) -> dict[str, tf.Tensor]:
     """Computes the losses of a training step.
 
@@ -108,6 +122,8 @@ def stage_losses(
         stage: the stage.
         batch: see `preprocess.frame_example`, with a batch axis.
         key: integer `(2,)`, the random seed of the step.
+        first: of several replicas, the place of this one's first example in the batch
+            of all; None: there is one replica.
 
     Returns:
         float `(batch,)` each: `loss`, what the stage minimises, and its parts
@@ -129,7 +145,8 @@ def stage_losses(
         theta = _source_theta(model, theta, batch)
         if stage.jitter:
             # In the source: on the way there the `fixed` rule sets the scale anew.
-            theta = jitter_theta(theta, stage.jitter, key)
+            place = () if first is None else (first, stage.batch_size)
+            theta = jitter_theta(theta, stage.jitter, key, *place)
         patches, labels = _crop_with_labels(model, theta, batch)
         part_scores = model.part_scores(patches, training=trains["parts"])
         targets = part_targets(labels, model.class_set)

@@ -69,22 +69,32 @@ def run_settings(
     return json.loads(json.dumps(settings))
 
 
-def run_environment(
-    devices: Iterable[str], jit_compile: bool, deterministic: bool = False
-) -> dict[str, Any]:
-    """Returns what a run is trained with: it may change the last digits, no more."""
+def package_versions() -> dict[str, str]:
+    """Returns the versions of Python and of what training depends on."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "not installed as a package"
-    return {
-        **versions,
+    return versions
+
+
+def run_environment(
+    devices: Iterable[str],
+    jit_compile: bool,
+    deterministic: bool = False,
+    workers: int = 1,
+) -> dict[str, Any]:
+    """Returns what a run is trained with: it may change the last digits, no more."""
+    used: dict[str, Any] = {
         "devices": list(devices),
         "jit_compile": jit_compile,
         "deterministic": deterministic,
     }
+    if workers > 1:
+        used["workers"] = workers
+    return package_versions() | used
 
 
 def format_config(settings: dict[str, Any], environments: list[dict[str, Any]]) -> str:
