@@ -15,7 +15,7 @@ from typing import Any
 
 from stn_icnn_tf.extras import needs_extra
 
-_REMOTE = re.compile(r"([A-Za-z][\w+.-]*)://")
+_REMOTE = re.compile(r"[A-Za-z][\w+.-]*://")
 
 
 def is_remote(path: Any) -> bool:
@@ -37,7 +37,7 @@ def as_path(path: str | os.PathLike) -> pathlib.Path:
     """
     if not is_remote(path):
         return pathlib.Path(os.path.expanduser(path))
-    scheme = _REMOTE.match(str(path))[1]
+    scheme = str(path).partition("://")[0]
     with needs_extra(f"Paths like {scheme}:// need fsspec's packages", "cloud"):
         import fsspec
         from upath import UPath

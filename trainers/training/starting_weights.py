@@ -49,4 +49,4 @@ def copy_weights(start: StnIcnn, model: StnIcnn) -> None:
 
 def _networks(model: StnIcnn) -> dict[str, keras.layers.Layer]:
     networks = {"coarse": model.coarse, "localization": model.localization}
-    return networks | model.part_nets
+    return {**networks, **model.part_nets}
