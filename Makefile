@@ -11,7 +11,7 @@ SEEDS ?= 0 1 2
 # Processes of `make test`; each takes some 3 GB and a core.
 TEST_WORKERS ?= 2
 
-.PHONY: help venv demo head helen celebamask_hq web web-test test coverage mutants docs \
+.PHONY: help venv demo head helen celebamask_hq web web-test test slow coverage mutants docs \
 	backends lint audit format oracle clean
 
 help:  ## Show this list.
@@ -85,8 +85,11 @@ build/browser/%/model.json: stn_icnn_tf/weights/%.keras $(wildcard \
 web-test: web  ## Test that page, in the machine's Chromium.
 	$(BIN)/python -m pytest tests/web
 
-test: venv  ## Run the tests.
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup
+test: venv  ## Run the tests, but for the slow ones.
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m 'not slow'
+
+slow: venv  ## Run those that train or parse in several processes, for minutes.
+	$(BIN)/python -m pytest -m slow
 
 coverage: venv  ## Run the tests, and list the branches that none of them takes.
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --cov --cov-report=term

@@ -28,6 +28,7 @@ def test_moments_come_in_order_from_the_seed_and_of_all_kinds():
     assert all(0 <= part < 1 for _, part in draw(0))
 
 
+@pytest.mark.slow
 def test_a_killed_training_leaves_what_the_whole_one_leaves(tmp_path, capsys):
     short = ("--stage=coarse", "--eager")
     assert kill_runs(tmp_path, kills=3, kills_a_run=3, seed=0, arguments=short) == []

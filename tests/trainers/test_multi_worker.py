@@ -148,6 +148,7 @@ def three(photos, tmp_path_factory):
     return run_dir, outputs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", ["two", "three"])
 def test_multi_worker_gives_the_numbers_of_one_process(alone, count, request):
     run_dir, outputs = request.getfixturevalue(count)
@@ -171,6 +172,7 @@ def lines_of(run_dir):
     return read_history(run_dir)["localization"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [1, 0])
 def test_a_multi_worker_run_that_lost_one_goes_on_bit_equal(
     photos, two, tmp_path, killed

@@ -243,6 +243,7 @@ def command(folder, model, output):
     return [sys.executable, "-m", "trainers.parse_many", *arguments]
 
 
+@pytest.mark.slow
 def test_worker_processes_that_are_killed_and_start_again(folder, tmp_path):
     model = small_model()
     shake(model)
@@ -292,6 +293,7 @@ def _rows(parquet, path):
     return parquet.read_table(path).to_pylist()
 
 
+@pytest.mark.slow
 def test_spark_gives_the_same_bytes(folder, tmp_path):
     """Python workers of a Spark in local mode; needs Java, and no cluster."""
     pytest.importorskip("pyspark", reason="docs/scale.md says how it is installed")
