@@ -16,6 +16,8 @@ from typing import Any
 from stn_icnn_tf.extras import needs_extra
 
 _REMOTE = re.compile(r"[A-Za-z][\w+.-]*://")
+# Pages, not storage.
+_WEB = ("http", "https", "ftp")
 
 
 def is_remote(path: Any) -> bool:
@@ -32,12 +34,17 @@ def as_path(path: str | os.PathLike) -> pathlib.Path:
         path: a local one; or `gs://...`, `s3://...`, or what else fsspec knows.
 
     Raises:
-        ValueError: if nobody knows that kind of storage.
+        ValueError: if nobody knows that kind of storage, or it is the web.
         ImportError: if it needs a package that is not installed.
     """
     if not is_remote(path):
         return pathlib.Path(os.path.expanduser(path))
     scheme = str(path).partition("://")[0]
+    if scheme.lower() in _WEB:
+        raise ValueError(
+            "A path must be a local one, or of a storage such as gs:// or s3://; "
+            f"nothing is downloaded: save the file first. Received: {path}"
+        )
     with needs_extra(f"Paths like {scheme}:// need fsspec's packages", "cloud"):
         import fsspec
         from upath import UPath

@@ -47,7 +47,7 @@ def test_a_face_is_parsed_as_by_the_model(model, exported):
     mask, centers, sure = session(exported / "face.onnx").run(
         ["mask", "centers", "sure"], {"image": photo}
     )
-    assert len(np.unique(expected["mask"])) > 4  # Weights that label something.
+    assert len(np.unique(expected["mask"])) > 2  # Weights that label something.
     assert np.mean(mask == np.array(expected["mask"])) >= 0.999
     np.testing.assert_allclose(centers, expected["theta"][..., 2], atol=1e-3)
     known = np.ravel(coarse_confidence(expected["coarse_scores"], HEAD))

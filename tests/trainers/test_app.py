@@ -12,7 +12,7 @@ from stn_icnn_tf.class_sets import HEAD
 from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.photos import photo_array
 from tests.helpers import photos
-from tests.web.conftest import PATIENCE, chromium  # noqa: F401
+from tests.web.conftest import PATIENCE
 from trainers import app
 
 
@@ -91,7 +91,7 @@ def address():
     page.close()
 
 
-def test_the_page_in_chromium(chromium, address, files):  # noqa: F811
+def test_the_page_in_chromium(chromium, address, files):
     context = chromium.new_context(accept_downloads=True)
     context.set_default_timeout(PATIENCE)
     page = context.new_page()

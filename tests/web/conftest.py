@@ -7,9 +7,7 @@ Chromium (Debian's package, or the path in CHROMIUM), or the built page.
 import contextlib
 import functools
 import http.server
-import os
 import pathlib
-import shutil
 import threading
 
 import numpy as np
@@ -20,12 +18,6 @@ WEB = pathlib.Path(__file__).parents[2] / "web"
 BUILD = WEB / "build"
 # In milliseconds. The machine may have other things to do.
 PATIENCE = 600_000
-ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update"),
-    # A moving test picture in the place of a webcam, and nobody to ask.
-    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
-)
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -42,21 +34,6 @@ def serve(folder):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
-
-
-@pytest.fixture(scope="package")
-def chromium():
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="needs Playwright: pip install -e '.[dev]'"
-    )
-    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.skip("NOT TESTED: no Chromium (apt-get install chromium, or CHROMIUM=)")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="package")
