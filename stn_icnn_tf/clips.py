@@ -15,6 +15,11 @@ import numpy as np
 
 from stn_icnn_tf.extras import needs_extra
 
+# Of the files that are taken for videos.
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv"),
+    *(".3gp", ".mts", ".m2ts", ".ts", ".flv", ".ogv"),
+)
 # What times are written in, in parts of a second: a multiple of the usual rates.
 _TICKS = 90_000
 # Hardly to be told from the frames, and written as fast as they are parsed.
@@ -208,9 +213,3 @@ def _upright(frame: Any) -> np.ndarray:
 def is_clip(path: pathlib.Path) -> bool:
     """Tells a video by its name."""
     return path.suffix.lower() in SUFFIXES
-
-
-SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv"),
-    *(".3gp", ".mts", ".m2ts", ".ts", ".flv", ".ogv"),
-)

@@ -56,6 +56,7 @@ class VideoParser:
         self.parser, self.class_set = parser, parser.class_set
         self.steady = steady
         self._steady = SteadyParser(parser.search)
+        self._nothing_before = self._steady.nothing_before()
         self._parse = tf.function(
             self._steady.parse,
             input_signature=(
@@ -128,7 +129,7 @@ class VideoParser:
 
     def _parse_in(self, frame: np.ndarray, square: Any) -> dict[str, Any]:
         is_first = self._state is None or not self.steady
-        before = self._steady.nothing_before() if is_first else self._state
+        before = self._nothing_before if is_first else self._state
         found = self._parse(frame, square, before, is_first)
         self._square, self._state = square, found["state"]
         return found

@@ -67,6 +67,20 @@ def face_data_dir() -> pathlib.Path:
     return pathlib.Path(folder)
 
 
+@pytest.fixture
+def bucket() -> pathlib.Path:
+    """Returns a folder of remote storage, in whose place stands fsspec's memory."""
+    pytest.importorskip(
+        "upath", reason="needs universal-pathlib: pip install -e '.[cloud]'"
+    )
+    from stn_icnn_tf.files import as_path
+
+    folder = as_path("memory://bucket")
+    folder.fs.store.clear()
+    folder.fs.pseudo_dirs[:] = [""]
+    return folder
+
+
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> tuple:
     """Exports a small model once: gives the model and the version folder."""

@@ -30,15 +30,6 @@ pytest.importorskip(
 )
 
 
-@pytest.fixture
-def bucket():
-    """A folder that is nobody else's."""
-    folder = as_path("memory://bucket")
-    folder.fs.store.clear()
-    folder.fs.pseudo_dirs[:] = [""]
-    return folder
-
-
 def test_remote_paths_are_told_from_local_ones(monkeypatch, tmp_path):
     for text in ("gs://bucket/a", "s3://b/c", "memory://a", "http+x://a"):
         assert is_remote(text)

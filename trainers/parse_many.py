@@ -17,6 +17,7 @@ import os
 from absl import app, flags
 
 from stn_icnn_tf.extras import needs_extra
+from stn_icnn_tf.files import is_remote
 from stn_icnn_tf.inference.fused import PRECISIONS
 from stn_icnn_tf.pretrained import load_model, model_file
 from trainers.bulk.shard_files import FORMATS
@@ -75,7 +76,7 @@ def main(argv: list[str]) -> None:
                 "Argument `output` must have none of the characters * ? [. "
                 f"Received: output={FLAGS.output}"
             )
-        if not storage.is_remote(output):
+        if not is_remote(output):
             output_folder(output)
         settings = plan.Settings(
             FLAGS.format,

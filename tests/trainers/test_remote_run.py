@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from stn_icnn_tf.files import as_path
 from stn_icnn_tf.pretrained import load_model
 from tests.trainers.test_train import draw_data, run
 from trainers.training.errors import RunError
@@ -11,16 +10,10 @@ from trainers.training.history import read_history
 from trainers.training.remote_run import remote_run
 from trainers.training.run_folder import open_run
 
-pytest.importorskip(
-    "upath", reason="needs universal-pathlib: pip install -e '.[cloud]'"
-)
-
 
 @pytest.fixture
-def remote():
-    folder = as_path("memory://bucket/run")
-    folder.fs.store.clear()
-    folder.fs.pseudo_dirs[:] = [""]
+def remote(bucket):
+    folder = bucket / "run"
     folder.mkdir(parents=True)
     return folder
 

@@ -19,7 +19,7 @@ from collections.abc import Collection, Sequence
 
 from apache_beam.io.filesystems import FileSystems
 
-from stn_icnn_tf.files import UNFINISHED
+from stn_icnn_tf.files import UNFINISHED, is_remote
 from trainers.bulk import storage
 from trainers.bulk.shard_files import FORMATS
 from trainers.common.photos import list_photos
@@ -129,18 +129,18 @@ def list_inputs(inputs: Sequence[str]) -> list[str]:
 
 def _list_input(text: str) -> list[str]:
     path = storage.full_path(text)
-    is_remote = storage.is_remote(path)
-    if not is_remote and os.path.isdir(path):
+    remote = is_remote(path)
+    if not remote and os.path.isdir(path):
         return [str(photo) for photo in list_photos(pathlib.Path(path))]
     try:
         if path.endswith(".txt"):
             lines = storage.read(path).decode("utf-8", "surrogateescape").splitlines()
             photos = [storage.full_path(line) for line in lines if line.strip()]
-        elif storage.is_glob(path) and (is_remote or not os.path.exists(path)):
+        elif storage.is_glob(path) and (remote or not os.path.exists(path)):
             photos = storage.matches(path)
         else:
-            photos = storage.matches(path) if is_remote else [path]
-            photos = [photo for photo in photos if is_remote or os.path.exists(photo)]
+            photos = storage.matches(path) if remote else [path]
+            photos = [photo for photo in photos if remote or os.path.exists(photo)]
     except OSError as error:
         raise ValueError(
             f"Argument `input` must be readable. Received: input={text}: {error}"

@@ -7,15 +7,10 @@ import uuid
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from stn_icnn_tf.files import UNFINISHED
+from stn_icnn_tf.files import UNFINISHED, is_remote
 from trainers.common.paths import local_path
 
 _GLOB = re.compile(r"[*?[]")
-
-
-def is_remote(path: str) -> bool:
-    """Whether a path names a file system, as `gs://` does."""
-    return FileSystems.get_scheme(path) is not None
 
 
 def full_path(path: str) -> str:

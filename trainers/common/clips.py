@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 import pathlib
 import shutil
 import sys
@@ -18,6 +17,7 @@ from stn_icnn_tf.files import written_beside
 from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.video_parser import VideoParser
 from stn_icnn_tf.visualize import palette_image
+from trainers.common.photos import first_existing
 from trainers.common.records import face_record
 
 # FFmpeg's names of what a system's cameras belong to, and of its first one.
@@ -75,10 +75,7 @@ class Clip:
 
     def existing_output(self, folder: pathlib.Path) -> str | None:
         """Says which output is there already; None if none is."""
-        for path in self.outputs(folder):
-            if os.path.lexists(path):
-                return f"{path} is there already, --overwrite would replace it"
-        return None
+        return first_existing(self.outputs(folder))
 
 
 def parse_clips(

@@ -12,7 +12,7 @@ import uuid
 
 from absl import flags
 
-from stn_icnn_tf.files import as_path, is_remote
+from stn_icnn_tf.files import UNFINISHED, as_path, is_remote
 
 
 def local_path(text: str) -> str:
@@ -163,28 +163,26 @@ def refuse_unwritable(path: str | pathlib.Path, argument: str = "output") -> Non
 
 
 def _make_writable(folder: pathlib.Path, path: pathlib.Path, argument: str) -> None:
+    # Each kind of storage has errors of its own: no such bucket, no right to write.
+    errors = Exception if is_remote(folder) else OSError
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if is_remote(folder):
-            _try_to_write(folder, path, argument)
-            return
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
+        _try_to_write(folder)
+    except errors as error:
+        reason = str(error)
+        if isinstance(error, OSError) and error.strerror:
+            reason = f"{error.strerror}: {error.filename}"
         raise ValueError(
             f"Argument `{argument}` must be a path where files can be written. "
-            f"Received: {argument}={path}: {error.strerror}: {error.filename}"
+            f"Received: {argument}={path}: {reason}"
         ) from error
 
 
-def _try_to_write(folder: pathlib.Path, path: pathlib.Path, argument: str) -> None:
-    probe = folder / f".writing-{uuid.uuid4().hex}"
-    # Each kind of storage has errors of its own: no such bucket, no right to write.
-    try:
+def _try_to_write(folder: pathlib.Path) -> None:
+    if is_remote(folder):
+        probe = folder / f"{UNFINISHED}{uuid.uuid4().hex}"
         probe.write_bytes(b"")
         probe.unlink()
-    except Exception as error:
-        raise ValueError(
-            f"Argument `{argument}` must be a path where files can be written. "
-            f"Received: {argument}={path}: {error}"
-        ) from error
+    else:
+        with tempfile.TemporaryFile(dir=folder):
+            pass

@@ -183,8 +183,13 @@ def existing_output(
         stem: of the photo, see `output_stems`.
         endings: of what is written besides mask and overlay.
     """
-    for ending in (*OUTPUT_ENDINGS, *endings):
-        file = folder / f"{stem}{ending}.png"
+    names = (f"{stem}{ending}.png" for ending in (*OUTPUT_ENDINGS, *endings))
+    return first_existing(folder / name for name in names)
+
+
+def first_existing(files: Iterable[pathlib.Path]) -> str | None:
+    """Says which of some outputs is there already; None if none is."""
+    for file in files:
         if file.exists() if is_remote(file) else os.path.lexists(file):
             return f"{file} is there already, --overwrite would replace it"
     return None
