@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from stn_icnn_tf.clips import import_av, is_clip
 from stn_icnn_tf.face_parser import FaceParser
-from stn_icnn_tf.files import as_path
+from stn_icnn_tf.files import as_path, is_remote
 from stn_icnn_tf.inference.fused import PRECISIONS
 from stn_icnn_tf.photos import read_photo
 from stn_icnn_tf.video_parser import VideoParser
@@ -238,6 +238,11 @@ def _check_clips(clips: list[Clip], effects: Effects) -> None:
             "--classes, --tint, --smooth_skin, --cut_out, --regions, --detect_faces: "
             f"not of videos. Received: {clips[0].path}"
         )
+    for path in (*(clip.path for clip in clips), FLAGS.output):
+        if is_remote(path):
+            raise ValueError(
+                f"A video, and what is made of it, must be on this machine: {path}"
+            )
     import_av()
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from stn_icnn_tf.export.onnx import converted_to_onnx
 from stn_icnn_tf.export.signatures import describe_classes
-from stn_icnn_tf.files import write_whole
+from stn_icnn_tf.files import as_path, write_whole
 from stn_icnn_tf.inference import candidates
 from stn_icnn_tf.inference.fixed_size import FixedSizeModel
 from stn_icnn_tf.models.stn_icnn import StnIcnn
@@ -101,7 +101,7 @@ def export_browser(
     Raises:
         ImportError: if the extra `onnx` is missing.
     """
-    output = pathlib.Path(output)
+    output = as_path(output)
     fixed = FixedSizeModel(model)
     functions = {FACE_FILE: face_function(fixed), VIEW_FILE: view_function(fixed)}
     for file, function in functions.items():

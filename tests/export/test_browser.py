@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from stn_icnn_tf.class_sets import HEAD
+from stn_icnn_tf.export import browser
 from stn_icnn_tf.export.browser import describe_model, export_browser
 from stn_icnn_tf.inference.candidates import CLOSER, ROLLS, coarse_confidence
 from stn_icnn_tf.inference.fixed_size import FixedSizeModel
@@ -97,3 +98,11 @@ def test_a_missing_extra_is_named(model, tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"\.\[onnx\]"):
         export_browser(model, tmp_path / "page")
     assert not any(tmp_path.iterdir())
+
+
+def test_it_goes_to_remote_storage(model, bucket, monkeypatch):
+    monkeypatch.setattr(browser, "converted_to_onnx", lambda *_: b"onnx")
+    file = export_browser(model, str(bucket / "page"))
+    assert file == bucket / "page" / "model.json"
+    names = {path.name for path in (bucket / "page").iterdir()}
+    assert names == {"face.onnx", "view.onnx", "model.json"}

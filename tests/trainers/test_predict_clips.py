@@ -190,3 +190,13 @@ def test_ctrl_c_in_a_file_leaves_nothing(clip, tmp_path, run, monkeypatch):
 def test_what_videos_have_not_is_said(arguments, message, clip, run, tmp_path):
     with pytest.raises(app.UsageError, match=message):
         run(clip, *arguments, f"--output={tmp_path / 'masks'}")
+
+
+def test_videos_must_be_on_this_machine(clip, run, bucket):
+    with pytest.raises(app.UsageError, match="on this machine: memory://bucket/masks"):
+        run(clip, f"--output={bucket / 'masks'}")
+    assert not bucket.exists()
+    bucket.mkdir()
+    (bucket / "me.mp4").write_bytes(clip.read_bytes())
+    with pytest.raises(app.UsageError, match="on this machine: memory://bucket/me.mp4"):
+        run(bucket / "me.mp4")
