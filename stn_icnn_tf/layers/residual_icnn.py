@@ -61,11 +61,12 @@ class ResidualInterlinking:
     def _interlink(self, rows: list, interlink: list, training: bool) -> list:
         linked = []
         for row, (finer, coarser, first, second) in enumerate(interlink):
+            # Never `+=`: PyTorch would change the row that its neighbours still read.
             seen = rows[row]
             if finer is not None:
-                seen += finer(self.pool(rows[row - 1]), training=training)
+                seen = seen + finer(self.pool(rows[row - 1]), training=training)
             if coarser is not None:
-                seen += upsample(coarser(rows[row + 1], training=training))
+                seen = seen + upsample(coarser(rows[row + 1], training=training))
             seen = ops.relu(seen)
             features = second(first(seen, training=training), training=training)
             linked.append(ops.relu(seen + features))
