@@ -14,7 +14,7 @@ from stn_icnn_tf.data.augment import mirror_mask
 from stn_icnn_tf.data.batches import evaluation_batches
 from stn_icnn_tf.geometry.affine import invert_theta, make_theta
 from stn_icnn_tf.geometry.paste_back import paste_back
-from stn_icnn_tf.inference.base_layer import enlarged_labels
+from stn_icnn_tf.inference.base_layer import best_within, enlarged_labels
 from stn_icnn_tf.inference.fixed_size import FixedSizeModel, paste_back_whole
 from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.inference.rectangles import paste_back_by_face, paste_probabilities
@@ -255,8 +255,15 @@ def test_labels_are_enlarged_as_the_probabilities_are():
     for scale, shift in ((1.1, 0.0), (0.4, -0.3)):
         frame = tf.constant([[[[scale, 0, shift], [0, scale, -shift]]]], tf.float32)
         enlarged = Pipeline.enlarge_scores(None, coarse[None], frame, (50, 37))
-        labels = enlarged_labels(coarse, invert_theta(frame)[0, 0], (50, 37))
-        np.testing.assert_array_equal(labels, tf.argmax(enlarged[0], -1))
+        found = enlarged_labels(coarse, invert_theta(frame)[0, 0], (50, 37))
+        np.testing.assert_array_equal(found.labels, tf.argmax(enlarged[0], -1))
+        # Elsewhere the best is the best of the coarse pixels, enlarged.
+        best = tf.reduce_max(coarse, axis=-1, keepdims=True)
+        best = Pipeline.enlarge_scores(None, best[None], frame, (50, 37))[0, :, :, 0]
+        expected = tf.reduce_max(enlarged[0], axis=-1)
+        assert np.abs(best - expected).max() > 0.01
+        inside = best_within(found, best[5:30, 3:37], 3, 5)
+        np.testing.assert_allclose(inside, expected[5:30, 3:37], atol=1e-6)
 
 
 def test_the_model_saves_its_set(model, tmp_path):

@@ -1,13 +1,30 @@
 """Labelling a whole photo with the base layer, where nothing else is asked of it."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from stn_icnn_tf.geometry.affine import to_pixels
 
 
+class EnlargedLabels(NamedTuple):
+    """The best class of each pixel of a photo.
+
+    Attributes:
+        labels: int32 `(height, width)`, channels.
+        edges: int32 `(pixels, 2)`, rows and columns of those beside which another
+            class is the best.
+        best: float32 `(pixels,)`, the highest probability of each of these.
+    """
+
+    labels: tf.Tensor
+    edges: tf.Tensor
+    best: tf.Tensor
+
+
 def enlarged_labels(
     probabilities: tf.Tensor, to_coarse: tf.Tensor, size: tuple[tf.Tensor, tf.Tensor]
-) -> tf.Tensor:
+) -> EnlargedLabels:
     """Finds the best class of coarse probabilities that are enlarged bilinearly.
 
     Where the four coarse pixels around a photo's pixel have one best class, it is the
@@ -18,9 +35,6 @@ def enlarged_labels(
         to_coarse: float32 `(2, 3)`, photo -> coarse frame, without rotation. Beyond
             the outermost coarse pixels these are repeated.
         size: `(height, width)` of the photo in pixels.
-
-    Returns:
-        int32 `(height, width)`, channels.
     """
     coarse_height, coarse_width, channels = probabilities.shape
     y, first_y = _positions(to_coarse[1, 1], to_coarse[1, 2], size[0], coarse_height)
@@ -35,8 +49,8 @@ def enlarged_labels(
     # One number says both: rows of pixels are repeated once.
     marked = tf.where(alike, corner, -1)
     marked = tf.gather(tf.gather(marked, first_y), first_x, axis=1)
-    edges = tf.where(marked < 0)
-    rows, columns = tf.cast(edges[:, 0], tf.int32), tf.cast(edges[:, 1], tf.int32)
+    edges = tf.cast(tf.where(marked < 0), tf.int32)
+    rows, columns = edges[:, 0], edges[:, 1]
     top, left = tf.gather(first_y, rows), tf.gather(first_x, columns)
     down = (tf.gather(y, rows) - tf.cast(top, tf.float32))[:, None]
     right = (tf.gather(x, columns) - tf.cast(left, tf.float32))[:, None]
@@ -48,8 +62,34 @@ def enlarged_labels(
         return one + right * (other - one)
 
     above, below = between(place), between(place + coarse_width)
-    best = tf.argmax(above + down * (below - above), axis=-1, output_type=tf.int32)
-    return tf.tensor_scatter_nd_update(marked, edges, best)
+    values = above + down * (below - above)
+    best = tf.argmax(values, axis=-1, output_type=tf.int32)
+    labels = tf.tensor_scatter_nd_update(marked, edges, best)
+    return EnlargedLabels(labels, edges, tf.reduce_max(values, axis=-1))
+
+
+def best_within(
+    enlarged: EnlargedLabels, flat_best: tf.Tensor, left: tf.Tensor, top: tf.Tensor
+) -> tf.Tensor:
+    """Finds the highest probability of each pixel of a rectangle of the photo.
+
+    Args:
+        enlarged: of the photo.
+        flat_best: float32 `(height, width)` of the rectangle: the highest probability
+            of each coarse pixel, enlarged. It is right but along edges.
+        left: the rectangle's first column.
+        top: its first row.
+
+    Returns:
+        float32 `(height, width)`.
+    """
+    place = enlarged.edges - tf.stack([top, left])
+    inside = tf.reduce_all((place >= 0) & (place < tf.shape(flat_best)), axis=-1)
+    return tf.tensor_scatter_nd_update(
+        flat_best,
+        tf.boolean_mask(place, inside),
+        tf.boolean_mask(enlarged.best, inside),
+    )
 
 
 def _positions(

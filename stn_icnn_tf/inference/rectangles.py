@@ -12,13 +12,12 @@ from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.geometry.affine import invert_theta, theta_scale
 from stn_icnn_tf.geometry.paste_back import (
     Pasted,
-    best_class,
     combine,
     decide,
     fading_margin,
     part_labels,
 )
-from stn_icnn_tf.inference.base_layer import enlarged_labels
+from stn_icnn_tf.inference.base_layer import best_within, enlarged_labels
 
 
 def sample_boxes(
@@ -105,18 +104,21 @@ def paste_back_by_face(
                 tf.pad(said.best_class, around),
             )
             planes = combine(planes, said)
-        around = [[top, height - bottom], [left, width - right]]
         if not base_layer:
+            around = [[top, height - bottom], [left, width - right]]
             return tf.pad(decide(planes), around)
         coarse, to_coarse = base_layer
-        box = (left, top, right, bottom)
-        inside = _sample_window(coarse, to_coarse, box, photo_size, "SYMMETRIC")
-        inside = tf.unstack(inside, axis=-1)
-        labels = best_class(inside, class_set.base_classes, "uint8")
-        mask = tf.pad(decide(planes, labels), around)
+        enlarged = enlarged_labels(coarse, to_coarse, size)
         ids = tf.constant(class_set.base_classes, tf.uint8)
-        outside = tf.gather(ids, enlarged_labels(coarse, to_coarse, size))
-        return tf.where(tf.pad(tf.ones(covered, tf.bool), around), mask, outside)
+        labels = tf.gather(ids, enlarged.labels)
+        box = (left, top, right, bottom)
+        best = tf.reduce_max(coarse, axis=-1, keepdims=True)
+        best = _sample_window(best, to_coarse, box, photo_size, "SYMMETRIC")[..., 0]
+        best = best_within(enlarged, best, left, top)
+        rows = labels[top:bottom]
+        inside = decide(planes, (best, rows[:, left:right]))
+        rows = tf.concat([rows[:, :left], inside, rows[:, right:]], axis=1)
+        return tf.concat([labels[:top], rows, labels[bottom:]], axis=0)
 
     return tf.map_fn(
         paste_face,
