@@ -37,13 +37,14 @@ def test_smooth_l1_breaks_at_one():
 
 
 def test_theta_loss_leaves_absent_parts_out():
-    target = np.zeros((2, 2, 2, 3), "float32")
+    target = np.random.default_rng(0).normal(size=(2, 2, 2, 3)).astype("float32")
     theta = target.copy()
-    theta[:, 1] = 0.5
+    # Of part 1 the numbers (s, t_x, t_y) are off by these; the others do not count.
+    theta[:, 1] -= [[0.5, 7.0, 0.25], [7.0, 7.0, 1.0]]
     present = np.array([[True, False], [True, True]])
     loss = np.array(theta_loss(target, theta, present))
-    # Of part 1 the three numbers (s, t_x, t_y) are each off by 0.5.
-    np.testing.assert_allclose(loss, [0.0, 0.125 / 2])
+    expected = (0.5 * 0.5**2 + 0.5 * 0.25**2 + 0.5) / 3
+    np.testing.assert_allclose(loss, [0.0, expected / 2], rtol=1e-5)
     assert not np.any(theta_loss(target, theta, np.zeros((2, 2), bool)))
 
 
@@ -90,6 +91,13 @@ def test_dice_loss_is_one_minus_soft_f1_of_the_classes_that_are_there():
     nothing = np.zeros_like(target)
     nothing[..., 0] = 1.0
     assert not np.any(dice_loss(nothing, even))
+    # A pixel of each: the mean of the two, 1 - 2/3 / (4/3 + 1) both.
+    both = np.zeros_like(target)
+    both[..., 0] = 1.0
+    both[0, 0, 0], both[0, 0, 1] = [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
+    np.testing.assert_allclose(dice_loss(both, even), [5 / 7], atol=1e-3)
+    # What keeps the division from 0 / 0 makes no loss negative.
+    assert dice_loss(both, np.where(both > 0, 50.0, -50.0).astype("float32")) >= 0.0
 
 
 # === Labels of a data set that does not draw every class ===
