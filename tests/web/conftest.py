@@ -16,8 +16,9 @@ from PIL import Image
 
 WEB = pathlib.Path(__file__).parents[2] / "web"
 BUILD = WEB / "build"
-# In milliseconds. The machine may have other things to do.
-PATIENCE = 600_000
+# In milliseconds. A parse takes some 10 seconds, and the machine may have other things
+# to do; what comes later does not come.
+PATIENCE = 120_000
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -72,8 +73,13 @@ def astronaut(tmp_path_factory):
     return path
 
 
+@contextlib.contextmanager
 def wait_for_result(page):
-    page.wait_for_selector("body[data-state=idle]", timeout=PATIENCE)
+    """Waits until the page has done with the photo that it is given meanwhile."""
+    before = page.get_attribute("body", "data-settled")
+    yield
+    after = f'body:not([data-settled="{before}"])'
+    page.wait_for_selector(after, timeout=PATIENCE)
 
 
 def state(page):

@@ -15,83 +15,102 @@ const photoCanvas = $("photo");
 const overlayCanvas = $("overlay");
 
 let model;
-let ready; // The promise of `network.load`.
+let ready; // The promise of `startModel`.
 let photo; // See photo.js, with the name of its file.
 let parsed; // See `parse` of worker.js.
 let regions = [];
 let pinned = null; // The class that stays lit.
 let lit = null;
-let latest = 0; // Which photo was wanted last.
+let reading = 0; // Which photo was chosen last,
+let latest = 0; // and what was last wanted of one.
 
 // Small parts count, too: 12 %, 3.5 %, 0.04 %.
 const percent = (share) => `${(100 * share).toFixed(share < 0.001 ? 2 : share < 0.1 ? 1 : 0)} %`;
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 function busy(text) {
-  document.body.dataset.state = text ? "busy" : "idle";
+  $("drop").setAttribute("aria-busy", String(Boolean(text)));
   $("busy").hidden = !text;
   $("busy-text").textContent = text ?? "";
 }
 
 function fail(error) {
-  busy(null);
   $("error").textContent = error.message;
 }
 
-async function loadModel() {
+/** Does what is wanted of the photo; what is wanted later takes its place. */
+async function pursue(work) {
+  const turn = ++latest;
+  const isLatest = () => turn === latest;
+  $("error").textContent = "";
+  try {
+    await work(isLatest);
+  } catch (error) {
+    if (isLatest()) fail(error);
+  }
+  if (!isLatest()) return;
+  busy(null);
+  document.body.dataset.settled = turn; // How the tests know that this is the end.
+}
+
+function loadModel() {
+  $("error").textContent = "";
+  ready = startModel();
+  ready.catch(fail);
+}
+
+async function startModel() {
+  const want = $("backend").value;
   const onNews = ({ progress }) => photo && !parsed && busy(`Loading the model: ${Math.round(100 * progress)} %`);
-  ready = network.load($("backend").value, onNews);
   $("fact-model").textContent = "loading …";
   try {
-    const loaded = await ready;
+    const loaded = await network.load(want, onNews);
     model = loaded.model;
     const threads = `${loaded.threads} thread${loaded.threads > 1 ? "s" : ""}`;
     const program = model.runtimes[loaded.backend].program.bytes;
     $("fact-model").textContent = model.name;
     $("fact-backend").textContent = loaded.backend === "webgpu" ? "GPU" : `CPU, ${threads}`;
     $("fact-size").textContent = `${megabytes(model.face.bytes)} + ${megabytes(program)} runtime`;
-    document.body.dataset.backend = loaded.backend;
   } catch (error) {
     $("fact-model").textContent = "not loaded";
-    fail(new Error(`The model could not be loaded: ${error.message}`));
-    if ($("backend").value === "wasm") return;
+    const failure = new Error(`The model could not be loaded: ${error.message}`);
+    if (want === "wasm") throw failure;
+    fail(failure);
     $("backend").value = "wasm"; // What works everywhere.
-    await loadModel();
+    await startModel();
   }
 }
 
 async function show(read) {
-  const turn = ++latest;
+  const turn = ++reading;
   $("error").textContent = "";
-  $("status").textContent = "";
   try {
     const fresh = await read();
-    if (!fresh || turn !== latest) return;
+    if (turn !== reading) return;
     photo = fresh;
     clear();
     drawPhoto(photo.rgba);
     $("welcome").hidden = true;
     $("figure").hidden = false;
     $("drop").classList.remove("empty");
-    await parseShown(turn);
+    await pursue(parseShown);
   } catch (error) {
-    if (turn === latest) fail(error);
+    if (turn === reading) fail(error);
   }
 }
 
-async function parseShown(turn) {
+async function parseShown(isLatest) {
   busy("Loading the model …");
   await ready;
-  if (turn !== latest) return;
+  if (!isLatest()) return;
   busy("Looking at the face …");
   const { width, height, rgba } = photo;
   const result = await network.parse({ width, height, rgba, search: $("search").checked }, (news) => {
-    if (turn === latest) busy("looks" in news ? `Searching for the face: look ${news.looks}` : `Searching for the face: loading ${Math.round(100 * news.progress)} %`);
+    if (isLatest()) busy("looks" in news ? `Searching for the face: look ${news.looks}` : `Searching for the face: loading ${Math.round(100 * news.progress)} %`);
   });
-  if (turn !== latest) return;
+  if (!isLatest()) return;
   parsed = result;
   regions = measureRegions(rgbOf(rgba), parsed.mask, model.classes);
-  busy(null);
   showResult();
 }
 
@@ -104,6 +123,7 @@ function rgbOf(rgba) {
 function clear() {
   [parsed, regions, pinned, lit] = [undefined, [], null, null];
   $("tip").hidden = true;
+  $("status").textContent = "";
   for (const name of Object.keys(TINTED)) setStrength(name, 0);
   enable(false);
   listParts();
@@ -281,6 +301,12 @@ async function openExample() {
   return open(new File([await response.blob()], "astronaut.png"));
 }
 
+async function openWebcam() {
+  $("error").textContent = "";
+  const taken = await takePhoto();
+  if (taken) await show(() => ({ ...taken, name: "webcam" }));
+}
+
 // === Wiring ===
 
 $("drop").classList.add("empty");
@@ -289,17 +315,14 @@ $("file").onchange = ({ target }) => {
   target.value = ""; // The same file may be chosen again.
 };
 $("example").onclick = () => openExample().catch(fail);
-$("webcam").onclick = () => show(async () => {
-  const taken = await takePhoto();
-  return taken && { ...taken, name: "webcam" };
-});
+$("webcam").onclick = () => openWebcam().catch(fail);
 $("save-mask").onclick = () => saveMask().catch(fail);
 $("save-photo").onclick = savePhoto;
 $("show").onchange = drawMask;
-$("search").onchange = () => photo && parseShown(++latest).catch(fail);
-$("backend").onchange = async () => {
-  await loadModel();
-  if (photo) parseShown(++latest).catch(fail);
+$("search").onchange = () => photo && pursue(parseShown);
+$("backend").onchange = () => {
+  loadModel();
+  if (photo) pursue(parseShown);
 };
 for (const name of Object.keys(TINTED)) {
   $(name).oninput = () => {
