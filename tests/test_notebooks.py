@@ -68,11 +68,6 @@ def printed(outputs):
 
 
 @pytest.fixture
-def model_file(tmp_path):
-    return save_small_model(tmp_path)
-
-
-@pytest.fixture
 def head_file(tmp_path):
     """A model of the whole head, as the default one is."""
     return save_small_model(tmp_path, class_set=HEAD)
@@ -142,21 +137,21 @@ assert 0 <= before["mean_f1"] <= 1 and 0 <= after["mean_f1"] <= 1
 """
 
 
-def test_fine_tune_notebook(model_file, tmp_path, monkeypatch):
+def test_fine_tune_notebook(head_file, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib", reason="the extra `plots`")
     outputs = run(
         read(FOLDER / "fine_tune.ipynb"),
         tmp_path,
         monkeypatch,
         CHECK_FINE_TUNE,
-        MODEL=model_file,
+        MODEL=head_file,
         EPOCHS=2,
         SIDES=(64, 96),
     )
     assert pictures(outputs) == 3
-    assert "overall on test:" in outputs[-1]["data"]["text/plain"]
+    assert "mean F1 on test:" in outputs[-1]["data"]["text/plain"]
     tuned = load_model(tmp_path / "fine_tuned")
-    given = load_model(tmp_path / model_file)
+    given = load_model(tmp_path / head_file)
     for name in ("coarse", "localization", "part_nets"):
         pairs = zip(
             weights(getattr(tuned, name)), weights(getattr(given, name)), strict=True
