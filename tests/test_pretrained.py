@@ -72,6 +72,12 @@ def test_shipped_model_is_small_has_its_card_and_parses(name):
 
 
 @pytest.mark.parametrize("name", shipped_models())
+def test_the_terms_name_a_shipped_model_and_its_card(name):
+    terms = (WEIGHTS / "LICENSE").read_text(encoding="utf-8")
+    assert f"{name}.keras" in terms and f"{name}.md" in terms
+
+
+@pytest.mark.parametrize("name", shipped_models())
 def test_preset_of_a_shipped_model_is_trained_unless_told_otherwise(name):
     shipped = load_model(name)
     trained = StnIcnn.from_preset(name)
