@@ -10,8 +10,11 @@ from PIL import Image
 
 from stn_icnn_tf.class_sets import HEAD
 from stn_icnn_tf.clips import ClipWriter, read_clip
+from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.parsed_face import ParsedFace
-from tests.helpers import parsed_flags, photos
+from tests.helpers import parsed_flags, photos, shake, small_model
+from tests.test_face_parser import AS_IT_IS
+from tfds_builders.synthetic_faces.drawing import draw_face
 from trainers import predict
 from trainers.common import clips as clips_module
 
@@ -200,3 +203,36 @@ def test_videos_must_be_on_this_machine(clip, run, bucket):
     (bucket / "me.mp4").write_bytes(clip.read_bytes())
     with pytest.raises(app.UsageError, match="on this machine: memory://bucket/me.mp4"):
         run(bucket / "me.mp4")
+
+
+def test_whole_heads_are_parsed_by_a_real_model(tmp_path, capfd):
+    """Nothing stands in: the masks are those of `FaceParser`, frame by frame."""
+    model = small_model(class_set=HEAD, search_thresholds={**AS_IT_IS, "roll": 180.0})
+    shake(model)
+    model.save(tmp_path / "small.keras")
+    clip, output = tmp_path / "head.mp4", tmp_path / "masks"
+    drawn = [draw_face(np.random.default_rng(3), (96, 80), HEAD)[0]] * len(TIMES)
+    with ClipWriter(clip, crf="0") as writer:
+        for time, frame in zip(TIMES, drawn):
+            writer.write(frame, time)
+    with parsed_flags(
+        predict,
+        *(f"--model={tmp_path / 'small.keras'}", "--json", "--nosteady"),
+        f"--output={output}",
+    ):
+        predict.main(["face-parse", str(clip)])
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    parse = FaceParser(tmp_path / "small.keras")
+    for number, (frame, line) in enumerate(zip(read_clip(clip), lines, strict=True)):
+        expected = parse(frame.pixels)
+        assert expected.mask.max() > 8 and len(np.unique(expected.mask)) > 3
+        with Image.open(output / "head_masks" / f"{number:06d}.png") as file:
+            mask, palette = np.asarray(file), file.getpalette()
+        assert np.mean(mask == expected.mask) > 0.999
+        np.testing.assert_array_equal(
+            np.reshape(palette, (-1, 3))[: HEAD.num_classes], HEAD.palette
+        )
+        classes = line["faces"][0]["classes"]
+        assert set(classes) == {HEAD.names[label] for label in np.unique(mask) if label}
+    overlay = [frame.pixels.shape for frame in read_clip(output / "head_overlay.mp4")]
+    assert overlay == [(96, 80, 3)] * len(TIMES)
