@@ -29,7 +29,7 @@ FLAGS = flags.FLAGS
 
 # Files of the page's visitors are removed after this many seconds.
 _KEPT = 3600
-COLUMNS = ("part", "share of the photo", "mean colour", "pixels")
+COLUMNS = ("part", "share", "mean colour", "pixels")
 
 Parse = Callable[[Any], ParsedFace]
 Rows = list[tuple[str, str, str, int]]
@@ -51,9 +51,9 @@ def define_flags() -> None:
 # === What the page does, without the page ===
 
 
-def shown_names(class_set: ClassSet) -> list[str]:
-    """Returns the classes that can be ticked: all but background."""
-    return list(class_set.names[1:])
+def shown_names(class_set: ClassSet) -> list[tuple[str, str]]:
+    """Returns what can be ticked, all classes but background: as read, and named."""
+    return [(_words(name), name) for name in class_set.names[1:]]
 
 
 def before_and_after(
@@ -77,7 +77,7 @@ def region_rows(face: ParsedFace) -> Rows:
     seen = sorted((r for r in face.regions() if r.pixels), key=lambda r: -r.pixels)
     return [
         (
-            region.name.replace("_", " "),
+            _words(region.name),
             f"{100 * region.share_of_photo:.2f} %",
             "#" + "".join(f"{round(value):02x}" for value in region.rgb or ()),
             region.pixels,
@@ -86,8 +86,12 @@ def region_rows(face: ParsedFace) -> Rows:
     ]
 
 
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
 def saved_files(face: ParsedFace, folder: pathlib.Path) -> list[str]:
-    """Writes mask and overlay of a photo, see `ParsedFace.save`; returns the files."""
+    """Writes the mask and the overlay of a photo; returns these two files."""
     return [str(file) for file in face.save(folder)]
 
 
@@ -145,15 +149,33 @@ def build_app(parse: Parse, class_set: ClassSet, title: str) -> Any:
     def new_folder() -> pathlib.Path:
         return pathlib.Path(tempfile.mkdtemp(prefix="stn_icnn_"))
 
+    def saying_why(preprocess: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        # Of a file that it cannot open, Gradio itself shows "Error" and no more.
+        def read(payload: Any) -> Any:
+            try:
+                return preprocess(payload)
+            except OSError as error:
+                raise gradio.Error("This file is no picture.") from error
+
+        return read
+
     def on_photo(path: str | None, ticked: list[str], opacity: float) -> tuple:
         if path is None:
-            return None, None, [], None
+            return None, None, [], *to_save([None, None])
         try:
             face = parse(path)
         except OSError as error:
             raise gradio.Error(f"This file is no picture: {error}") from error
+        if not face.faces:
+            gradio.Warning("No face was found.")
         pictures = before_and_after(face, ticked, opacity)
-        return face, pictures, region_rows(face), saved_files(face, new_folder())
+        files = saved_files(face, new_folder())
+        return face, pictures, region_rows(face), *to_save(files)
+
+    def to_save(files: Sequence[str | None]) -> list[Any]:
+        return [
+            gradio.DownloadButton(value=f, interactive=f is not None) for f in files
+        ]
 
     def on_choice(face: ParsedFace | None, ticked: list[str], opacity: float) -> Any:
         return face and before_and_after(face, ticked, opacity)
@@ -183,18 +205,27 @@ def build_app(parse: Parse, class_set: ClassSet, title: str) -> Any:
                         sources=["upload", "webcam", "clipboard"],
                         label="Photo",
                     )
-                    ticked = gradio.CheckboxGroup(names, value=names, label="Classes")
-                    opacity = gradio.Slider(0, 1, 0.5, step=0.05, label="Opacity")
+                    photo.preprocess = saying_why(photo.preprocess)
+                    saves = [
+                        gradio.DownloadButton(f"Save {what}", interactive=False)
+                        for what in ("mask", "overlay")
+                    ]
                 with gradio.Column(scale=2):
                     pictures = gradio.ImageSlider(
                         label="Before and after", interactive=False, type="pil"
                     )
-                    files = gradio.Files(label="Mask and overlay", interactive=False)
+                    ticked = gradio.CheckboxGroup(
+                        names, value=[name for _, name in names], label="Classes"
+                    )
+                    opacity = gradio.Slider(0, 1, 0.5, step=0.05, label="Opacity")
                     rows = gradio.Dataframe(
-                        headers=list(COLUMNS), label="Parts", interactive=False
+                        headers=list(COLUMNS),
+                        label="Parts, and their share of the photo",
+                        interactive=False,
+                        max_height=900,  # All of them, without a bar to scroll by.
                     )
             photo.change(
-                on_photo, [photo, ticked, opacity], [face, pictures, rows, files]
+                on_photo, [photo, ticked, opacity], [face, pictures, rows, *saves]
             )
             for control in (ticked, opacity):
                 control.change(on_choice, [face, ticked, opacity], pictures)

@@ -1,6 +1,7 @@
 """The page from Python: what it does, and once in Chromium."""
 
 import pathlib
+import shutil
 import sys
 import zipfile
 
@@ -17,12 +18,13 @@ from trainers import app
 
 
 def parse(photo):
-    """Stands in for a `FaceParser`: hair above skin."""
+    """Stands in for a `FaceParser`: hair above skin, but in nobody.png."""
     name = pathlib.Path(photo).stem if isinstance(photo, str) else "face"
     photo = photo_array(photo)
     mask = np.zeros(photo.shape[:2], "uint8")
     mask[5:10, 5:25], mask[10:30, 5:25] = HEAD.id_of("hair"), HEAD.id_of("skin")
-    return ParsedFace(photo, mask, name=name, class_set=HEAD)
+    faces = () if name == "nobody" else None
+    return ParsedFace(photo, mask, name=name, faces=faces, class_set=HEAD)
 
 
 @pytest.fixture
@@ -54,7 +56,8 @@ def test_rows_are_of_what_is_seen():
 
 def test_all_classes_can_be_ticked():
     names = app.shown_names(HEAD)
-    assert "background" not in names and len(names) == HEAD.num_classes - 1
+    assert names[:2] == [("left brow", "left_brow"), ("right brow", "right_brow")]
+    assert [name for _, name in names] == list(HEAD.names[1:])
 
 
 def test_a_batch_becomes_a_zip_past_a_bad_file(files, tmp_path):
@@ -99,7 +102,11 @@ def test_the_page_in_chromium(chromium, address, files):
     page.on("request", lambda request: requests.append(request.url))
     page.goto(address)
     page.locator("input[type=file]").first.set_input_files(files[0])
-    page.get_by_label("a_mask.png", exact=True).wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save mask").click()
+    assert download.value.suggested_filename == "a_mask.png"
+    with Image.open(download.value.path()) as mask:
+        np.testing.assert_array_equal(mask, parse(files[0]).mask)
     assert page.get_by_text("33.33 %").last.is_visible()
     page.get_by_role("tab", name="Many photos").click()
     page.locator('input[type=file][accept="image/*"]').nth(1).set_input_files(files)
@@ -112,3 +119,19 @@ def test_the_page_in_chromium(chromium, address, files):
     outside = [u for u in requests if not u.startswith((address, "data:", "blob:"))]
     assert outside == []
     context.close()
+
+
+def test_what_has_no_face_or_is_no_picture_is_said(chromium, address, files, tmp_path):
+    nobody = shutil.copy(files[0], tmp_path / "nobody.png")
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    page = chromium.new_page()
+    page.set_default_timeout(PATIENCE)
+    for file, said in (
+        (nobody, "No face was found."),
+        (text, "This file is no picture"),
+    ):
+        page.goto(address)
+        page.locator("input[type=file]").first.set_input_files(file)
+        page.get_by_text(said).wait_for()
+    page.close()
