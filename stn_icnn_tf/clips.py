@@ -68,6 +68,8 @@ def read_clip(
             the frames that can be read.
     """
     av = import_av()
+    if os.path.isfile(path) and not os.path.getsize(path):
+        raise ClipError("it is empty")
     count, damaged = 0, 0
     first = time = fractions.Fraction(0)
     try:

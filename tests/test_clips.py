@@ -82,7 +82,7 @@ def test_frames_without_times_follow_the_rate(tmp_path):
 def broken(content):
     middle = len(content) // 2
     return {
-        "empty.mp4": (b"", "Invalid data"),
+        "empty.mp4": (b"", "it is empty"),
         "text.mp4": (b"no video" * 100, "Invalid data"),
         "half.mp4": (content[:middle], "Invalid data"),
     }

@@ -122,7 +122,7 @@ def test_a_bad_clip_is_named_and_the_others_are_parsed(clip, tmp_path, run, caps
     assert exit.value.code == 1
     said = capsys.readouterr().err
     assert "bad.mp4: not parsed: Invalid" in said
-    assert "empty.mov: not parsed: Invalid" in said
+    assert "empty.mov: not parsed: it is empty" in said
     assert sorted(p.name for p in output.iterdir()) == ["me_masks", "me_overlay.mp4"]
 
 
