@@ -71,11 +71,11 @@ def measure(stage_name: str, precision: str, folder: str) -> dict[str, float]:
     batch = next(batches)
     key = tf.constant([0, 0], tf.int64)
     start = time.perf_counter()
-    float(trainer.train_step(batch, key)["loss"])
+    float(trainer.steps.train(batch, key)["loss"])
     first = time.perf_counter() - start
     product = matrix_product("float32")
     timings = time_in_turn(
-        {"step": lambda: trainer.train_step(batch, key)["loss"], "ceiling": product},
+        {"step": lambda: trainer.steps.train(batch, key)["loss"], "ceiling": product},
         FLAGS.runs,
     )
     # Alone, as the step was: the two share the processor when they run together.

@@ -39,7 +39,7 @@ def watch_steps(trainer: Trainer) -> None:
     def name(*_: Any) -> str:
         return f"step {stage} {int(trainer.epoch)}.{next(counts)}"
 
-    watch(trainer, "train_step", name)
+    watch(trainer.steps, "train", name)
 
 
 def watch_all() -> None:

@@ -14,12 +14,13 @@ from stn_icnn_tf.data.augment import AUGMENTATIONS, Augmentation
 from tests.helpers import faces, mirrored, small_model
 from trainers.configs.schedules import SCHEDULES, get_schedule
 from trainers.configs.stages import Stage
-from trainers.training import loop
+from trainers.training import loop, steps
 from trainers.training.checkpoints import list_checkpoints, load_best
 from trainers.training.errors import RunError, writing_to
 from trainers.training.history import read_history
-from trainers.training.loop import Trainer, network_variables
+from trainers.training.loop import Trainer
 from trainers.training.objectives import stage_losses
+from trainers.training.steps import network_variables
 
 ONE = ["CPU:0"]
 TWO = ["CPU:0", "CPU:1"]
@@ -136,7 +137,7 @@ def test_nan_in_one_replica_is_named_by_its_step(tmp_path, monkeypatch):
         # 0 / 0 in the second replica, 0 / 1 in the first.
         return {name: loss + 0.0 / (1.0 - bad) for name, loss in losses.items()}
 
-    monkeypatch.setattr(loop, "stage_losses", broken)
+    monkeypatch.setattr(steps, "stage_losses", broken)
     with pytest.raises(FloatingPointError, match="nan.* at step 0 of stage coarse"):
         train(tmp_path, coarse_stage(), TWO)
     assert not list_checkpoints(tmp_path / "coarse")
@@ -149,7 +150,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
         bad = tf.sqrt(0.0 * tf.reduce_sum(weight))
         return {k: loss + bad for k, loss in stage_losses(model, *args).items()}
 
-    monkeypatch.setattr(loop, "stage_losses", broken)
+    monkeypatch.setattr(steps, "stage_losses", broken)
     keras.utils.set_random_seed(0)
     strategy = mirrored(ONE)
     with strategy.scope():

@@ -29,22 +29,15 @@ from trainers.training.checks import (
     steps_per_epoch,
 )
 from trainers.training.errors import writing_to
-from trainers.training.objectives import stage_counts, stage_losses
-from trainers.training.optimizer import OPTIMIZERS
 from trainers.training.records import StageRecords
 from trainers.training.run_folder import keep_as_is
+from trainers.training.running_losses import RunningLosses
+from trainers.training.steps import StageSteps
 from trainers.training.strategies import (
     distributed_batches,
     is_chief,
     take_from_chief,
 )
-
-
-def network_variables(model: StnIcnn, network: str) -> list:
-    """Returns the trainable variables of one of `NETWORKS`."""
-    if network == "parts":
-        return [v for net in model.part_nets.values() for v in net.trainable_variables]
-    return getattr(model, network).trainable_variables
 
 
 class Trainer:
@@ -104,12 +97,8 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.best = tf.Variable(-math.inf, trainable=False)
-        with strategy.scope():
-            self.optimizers = {}
-            for network in stage.trained_networks:
-                optimizer = OPTIMIZERS[stage.optimizer](stage.rate(network))
-                optimizer.build(network_variables(model, network))
-                self.optimizers[network] = optimizer
+        self.steps = StageSteps(model, stage, strategy, jit_compile)
+        self.optimizers = self.steps.optimizers
         self.checkpoints = StageCheckpoints(
             self.folder,
             # Not the model: TensorFlow does not look into Keras's lists of layers, and
@@ -121,53 +110,6 @@ class Trainer:
             **{f"{net}_{stage.optimizer}": o for net, o in self.optimizers.items()},
         )
         self.records = StageRecords(self.folder, show)
-        # No autograph: nothing to convert, and reading Keras's source through it
-        # doubles the time to the first step.
-        self.train_step = tf.function(
-            self._distributed_train_step, jit_compile=jit_compile, autograph=False
-        )
-        self._eval_step = tf.function(self._distributed_eval_step, autograph=False)
-
-    # === Steps ===
-
-    def _replica_train_step(self, batch: dict, key: tf.Tensor) -> dict:
-        first = None
-        if self.strategy.num_replicas_in_sync > 1:
-            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-            first = replica * tf.shape(batch["image"])[0]
-        variables = {
-            name: [v.value for v in network_variables(self.model, name)]
-            for name in self.optimizers
-        }
-        with tf.GradientTape() as tape:
-            losses = stage_losses(self.model, self.stage, batch, key, first)
-            losses = {
-                name: tf.reduce_sum(values) / self.stage.batch_size
-                for name, values in losses.items()
-            }
-        # One pass back for all networks, whose optimizers have their own rates.
-        gradients = tape.gradient(losses["loss"], variables)
-        for network, optimizer in self.optimizers.items():
-            optimizer.apply(gradients[network])
-        return losses
-
-    def _distributed_train_step(self, batch: dict, key: tf.Tensor) -> dict:
-        losses = self.strategy.run(self._replica_train_step, args=(batch, key))
-        return {
-            name: self.strategy.reduce("SUM", value, axis=None)
-            for name, value in losses.items()
-        }
-
-    def _distributed_eval_step(self, batch: dict) -> dict:
-        counts = self.strategy.run(
-            lambda batch: stage_counts(self.model, self.stage, batch), args=(batch,)
-        )
-        return {
-            name: self.strategy.reduce("SUM", value, axis=None)
-            for name, value in counts.items()
-        }
-
-    # === Epochs ===
 
     def fit(
         self,
@@ -234,7 +176,7 @@ class Trainer:
     ) -> dict[str, float]:
         stage = self.stage
         batches = self.training_batches(training, epoch)
-        sums: dict[str, float] = {}
+        losses = RunningLosses(lambda step: self._where(step, epoch))
         with tqdm(
             total=steps * stage.batch_size,
             desc=f"{stage.name} {epoch + 1}/{stage.epochs}",
@@ -248,18 +190,13 @@ class Trainer:
                     rate = stage.rate_at(network, step / steps)
                     optimizer.learning_rate.assign(rate)
                 key = tf.constant([self.seed, step * 1024], tf.int64)
-                losses = {k: float(v) for k, v in self.train_step(batch, key).items()}
-                if not math.isfinite(losses["loss"]):
-                    raise FloatingPointError(
-                        f"The loss is {losses['loss']} {self._where(step, epoch)} "
-                        f"The losses: {losses}."
-                    )
-                for name, value in losses.items():
-                    sums[name] = sums.get(name, 0.0) + value
-                bar.set_postfix(loss=f"{sums['loss'] / (index + 1):.4f}")
+                losses.add(step, self.steps.train(batch, key))
+                if losses.loss is not None:
+                    bar.set_postfix(loss=f"{losses.loss:.4f}", refresh=False)
                 bar.update(stage.batch_size)
+            means = losses.means()
         refuse_broken_weights(self.model, self._where(step, epoch))
-        return {name: value / steps for name, value in sums.items()}
+        return means
 
     def _where(self, step: int, epoch: int) -> str:
         return (
@@ -295,7 +232,7 @@ class Trainer:
         steps = -(-int(dataset.cardinality()) // batch_size)
         totals: dict = {}
         for _ in range(steps):
-            for name, value in self._eval_step(next(iterator)).items():
+            for name, value in self.steps.evaluate(next(iterator)).items():
                 totals[name] = totals.get(name, 0) + value.numpy()
         result = {}
         if "matrix" in totals:
