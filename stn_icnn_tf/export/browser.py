@@ -15,7 +15,8 @@ import tensorflow as tf
 from stn_icnn_tf.export.onnx import converted_to_onnx
 from stn_icnn_tf.export.signatures import describe_classes
 from stn_icnn_tf.files import as_path, write_whole
-from stn_icnn_tf.inference import candidates
+from stn_icnn_tf.geometry import candidate_squares as candidates
+from stn_icnn_tf.inference.candidates import coarse_confidence
 from stn_icnn_tf.inference.fixed_size import FixedSizeModel
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 
@@ -36,7 +37,7 @@ def face_function(
 
     def parse(image: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs = model(image)
-        sure = candidates.coarse_confidence(outputs["coarse_scores"], model.class_set)
+        sure = coarse_confidence(outputs["coarse_scores"], model.class_set)
         return {
             "mask": outputs["mask"],
             "centers": outputs["theta"][..., 2],
@@ -48,21 +49,26 @@ def face_function(
 
 
 def view_function(
-    model: FixedSizeModel,
+    model: FixedSizeModel, views: int | None = 1
 ) -> tf.types.experimental.PolymorphicFunction:
-    """Returns what tells how well a candidate crop shows a face.
+    """Returns what tells how well candidate crops show a face.
+
+    Args:
+        model: the model.
+        views: how many at a time; None: any number.
 
     Returns:
-        a function of `view`, float32 `(1, size, size, 3)` of 0..255, that gives `sure`
-        as `face_function` does.
+        a function of `view`, float32 `(views, size, size, 3)` of 0..255, that gives
+        `sure`, float32 `(views, 2)`, see `coarse_confidence`: confidence and found; of
+        one view `(2,)`, as `face_function` does.
     """
 
     def look(view: tf.Tensor) -> dict[str, tf.Tensor]:
         scores = model.coarse_scores(view)
-        sure = candidates.coarse_confidence(scores, model.class_set)
-        return {"sure": tf.concat(sure, axis=0)}
+        sure = coarse_confidence(scores, model.class_set)
+        return {"sure": tf.concat(sure, 0) if views == 1 else tf.stack(sure, -1)}
 
-    shape = (1, model.coarse_image_size, model.coarse_image_size, 3)
+    shape = (views, model.coarse_image_size, model.coarse_image_size, 3)
     return _function(look, tf.TensorSpec(shape, tf.float32, "view"))
 
 

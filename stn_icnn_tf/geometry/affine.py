@@ -9,6 +9,8 @@ from typing import Any
 
 from keras import ops
 
+from stn_icnn_tf.geometry.bilinear import to_pixels
+
 Tensor = Any
 
 
@@ -74,11 +76,6 @@ def affine_grid(theta: Tensor, output_size: tuple[int, int]) -> Tensor:
     ys = ops.cast(ys, "float32")[None, None, :, None, None]
     columns = theta[:, :, None, None, :, :]
     return columns[..., 0] * xs + columns[..., 1] * ys + columns[..., 2]
-
-
-def to_pixels(position: Tensor, size: Tensor) -> Tensor:
-    """Maps normalised positions to pixels: -1 -> 0 and +1 -> `size - 1`."""
-    return (position + 1.0) * (0.5 * (size - 1.0))
 
 
 def _snap(position: Tensor, size: Tensor) -> Tensor:

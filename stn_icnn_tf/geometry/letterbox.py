@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from keras import ops
+from stn_icnn_tf.geometry.arrays import array_ops
 
 Tensor = Any
 
@@ -38,6 +38,6 @@ def letterbox(height: Tensor, width: Tensor) -> Letterbox:
     if isinstance(height, int) and isinstance(width, int):
         side = max(height, width)
     else:
-        side = ops.maximum(height, width)
+        side = array_ops(height, width).maximum(height, width)
     top, left = (side - height) // 2, (side - width) // 2
     return Letterbox(side, top, left, side - height - top, side - width - left)

@@ -6,28 +6,16 @@ import numpy as np
 import tensorflow as tf
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
-from stn_icnn_tf.inference.squares import rotation, whole_square, width_and_height
+from stn_icnn_tf.geometry.candidate_squares import (
+    candidate_squares,
+    chosen_candidate,
+    closer_corners,
+    turned_maps,
+)
+from stn_icnn_tf.inference.squares import width_and_height
 from stn_icnn_tf.models.pipeline import Pipeline
 
 Tensor = Any
-
-# The candidate crops that are upright: the enlargement, and the place from left to
-# right and from top to bottom, 0..1.
-CLOSER = (*((2, x / 2, y / 2) for y in range(3) for x in range(3)), (4, 0.5, 0.5))
-# Those of the whole photo turned, in degrees. The localization network tells a roll of
-# up to some 35 degrees, but the coarse net is the less sure the larger it is: with 30
-# degrees between candidates another person's upright face more often won.
-ROLLS = tuple(roll for roll in range(-165, 181, 15) if roll)
-
-# By how much more confident a candidate must be than the whole photo: with 1.2 most of
-# the faces in a border twice as wide were left as they are, and lost. A candidate that
-# is too close cuts parts off, but that counts, too.
-MORE_CONFIDENT = 1.05
-# What a turned candidate counts from this confidence on: of two faces about as sure,
-# the larger one is meant. With 1.02 more neighbours won, with 1.05 more faces in a
-# wide border were lost.
-SURE_TURN = 0.9
-TURNED = 1.03
 
 
 def coarse_confidence(
@@ -81,24 +69,8 @@ def best_candidate(
     """
     views = candidate_views(photo, model.coarse_image_size)
     confidence, found = coarse_confidence(model.coarse_scores(views), model.class_set)
-    theirs = confidence * found
-    is_turned = tf.constant([False] * len(CLOSER) + [True] * len(ROLLS))
-    is_large = is_turned & (theirs > SURE_TURN)
-    best = tf.argmax(tf.where(is_large, TURNED * theirs, theirs))
     squares = candidate_squares(width_and_height(photo))
-    return tf.gather(squares, best), tf.gather(theirs, best) > MORE_CONFIDENT * whole
-
-
-def candidate_squares(size: Tensor) -> tf.Tensor:
-    """Lists the candidates of a photo of `(width, height)`: float32 `(count, 4)`."""
-    x, y, side, _ = tf.unstack(whole_square(size))
-    closer = [
-        (x + (1 - 1 / zoom) * (right - 0.5) * side,
-         y + (1 - 1 / zoom) * (down - 0.5) * side, side / zoom, 0.0)
-        for zoom, right, down in CLOSER
-    ]  # fmt: skip
-    turned = [(x, y, side, np.radians(roll)) for roll in ROLLS]
-    return tf.stack([tf.stack(square) for square in closer + turned])
+    return chosen_candidate(confidence * found, whole, squares)
 
 
 def candidate_views(photo: tf.Tensor, size: int) -> tf.Tensor:
@@ -117,19 +89,15 @@ def candidate_views(photo: tf.Tensor, size: int) -> tf.Tensor:
     photo = tf.cast(photo, tf.float32)
     pictures = {4: tf.image.resize_with_pad(photo, 4 * size, 4 * size, antialias=True)}
     pictures[2] = tf.image.resize(pictures[4], (2 * size, 2 * size), antialias=True)
-    views = []
-    for zoom, right, down in CLOSER:
-        left, top = (round(place * (zoom - 1) * size) for place in (right, down))
-        views.append(pictures[zoom][top : top + size, left : left + size])
-    # Each pixel of a turned view is read between four of the picture twice as fine.
-    turn = rotation(np.radians(np.array(ROLLS, "float32")))
-    middle = np.array([size - 0.5, size - 0.5], "float32")
-    corner = middle - tf.linalg.matvec(turn, [size - 1.0, size - 1.0])
-    rows = tf.concat([2.0 * turn, corner[..., None]], axis=-1)
-    matrices = tf.concat([tf.reshape(rows, (-1, 6)), tf.zeros((len(ROLLS), 2))], axis=1)
+    views = [
+        pictures[zoom][top : top + size, left : left + size]
+        for zoom, left, top in closer_corners(size)
+    ]
+    maps = turned_maps(size)
+    matrices = np.concatenate([maps.reshape(-1, 6), np.zeros((len(maps), 2))], axis=1)
     turned = tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.tile(pictures[2][None], (len(ROLLS), 1, 1, 1)),
-        transforms=matrices,
+        images=tf.tile(pictures[2][None], (len(maps), 1, 1, 1)),
+        transforms=matrices.astype("float32"),
         output_shape=(size, size),
         interpolation="BILINEAR",
         fill_mode="CONSTANT",

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from stn_icnn_tf.extras import needs_extra
-from stn_icnn_tf.inference.squares import square_around
+from stn_icnn_tf.geometry.squares import square_around
 
 # MTCNN's points and the parts that they mark; its sides are the photo's.
 _POINTS = (
@@ -114,4 +114,4 @@ class FaceDetector:
             np.mean([points[name] for name in names], axis=0) for _, names in _POINTS
         ]
         parts = [part for part, _ in _POINTS]
-        return square_around(np.stack(centers), self.mean_crop[parts, 1:]).numpy()
+        return square_around(np.stack(centers), self.mean_crop[parts, 1:])

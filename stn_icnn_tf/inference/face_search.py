@@ -1,48 +1,18 @@
 """Photos of any framing: parses the square in which a face lies as in training."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from stn_icnn_tf.geometry.affine import to_pixels
+from stn_icnn_tf.geometry.squares import square_around, whole_square
 from stn_icnn_tf.inference.candidates import best_candidate, coarse_confidence
-from stn_icnn_tf.inference.squares import (
-    Cut,
-    square_around,
-    two_pixels_at_least,
-    whole_square,
-    width_and_height,
-)
+from stn_icnn_tf.inference.squares import Cut, two_pixels_at_least, width_and_height
 from stn_icnn_tf.models.pipeline import Pipeline
-from stn_icnn_tf.models.search_thresholds import SearchThresholds
+from stn_icnn_tf.models.search_thresholds import CUTS, SearchThresholds, fits
 
 Tensor = Any
-
-# Degrees: half of the step between turned candidates.
-_UPRIGHT = 7.5
-
-
-def fits(face: tf.Tensor, square: tf.Tensor, thresholds: SearchThresholds) -> tf.Tensor:
-    """Whether a face's own square is close enough to the one it was seen in.
-
-    Args:
-        face: float `(..., 4)`, own squares.
-        square: float `(4,)`, where they were seen.
-        thresholds: how close is enough.
-
-    Returns:
-        bool `(...)`.
-    """
-    ratio = face[..., 2] / square[2]
-    shift = tf.norm(face[..., :2] - square[:2], ord=np.inf, axis=-1) / square[2]
-    return (
-        (ratio >= thresholds.smallest)
-        & (ratio <= thresholds.largest)
-        & (shift <= thresholds.shift)
-        & (tf.cos(face[..., 3] - square[3]) >= np.cos(np.radians(thresholds.roll)))
-    )
 
 
 class FaceSearch:
@@ -68,7 +38,7 @@ class FaceSearch:
         self,
         model: Pipeline,
         thresholds: SearchThresholds | None = None,
-        cuts: int = 2,
+        cuts: int = CUTS,
     ) -> None:
         if cuts < 0:
             raise ValueError(
@@ -76,9 +46,7 @@ class FaceSearch:
             )
         self.model = model
         self.thresholds = thresholds or model.search_thresholds
-        # What is cut out at all may as well be upright.
-        roll = min(self.thresholds.roll, _UPRIGHT)
-        self.cut_thresholds = dataclasses.replace(self.thresholds, roll=roll)
+        self.cut_thresholds = self.thresholds.of_cuts()
         self.cuts = cuts
 
     def __call__(
@@ -136,7 +104,7 @@ class FaceSearch:
             "confidence": confidence,
             "found": found,
             "own_square": own_square,
-            "fits": good & self.is_sure(confidence, found),
+            "fits": good & self.thresholds.is_sure(confidence, found),
         }
 
     def find(
@@ -165,7 +133,7 @@ class FaceSearch:
 
         # A candidate is not yet the face's own square, which is cut out of it.
         square, wanted, candidates = tf.cond(
-            self.is_sure(framed["confidence"], framed["found"]),
+            self.thresholds.is_sure(framed["confidence"], framed["found"]),
             lambda: (own_square, tf.constant(True), tf.constant(0)),
             try_candidates,
         )
@@ -230,16 +198,6 @@ class FaceSearch:
             parallel_iterations=1,
         )
         return {"mask": mask, "theta": theta, "square": square}
-
-    def is_sure(self, confidence: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
-        """Says of each photo, bool, whether its face is surely where it was looked for.
-
-        Args:
-            confidence: float, of the coarse net, 0..1.
-            found: float, share of the parts that it finds, 0..1.
-        """
-        thresholds = self.thresholds
-        return (confidence >= thresholds.confidence) & (found >= thresholds.found)
 
     def own_square_of(self, theta: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         """Finds the squares `(..., 4)` of faces from theta `(..., parts, 2, 3)`."""

@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
-from stn_icnn_tf.geometry.affine import invert_theta, to_pixels
-from stn_icnn_tf.geometry.paste_back import (
+from stn_icnn_tf.geometry.affine import invert_theta
+from stn_icnn_tf.geometry.bilinear import bilinear_weights, sample_planes
+from stn_icnn_tf.geometry.pasting_rule import (
     best_class,
     combine,
     decide,
@@ -44,8 +45,8 @@ class FixedSizeModel(FusedModel):
     def crop(self, image: tf.Tensor, theta: tf.Tensor) -> tf.Tensor:
         """Samples one patch a part, see `LearnedCrop`."""
         side = self.patch_size
-        rows = bilinear_weights(theta, "y", side, image.shape[1])
-        columns = bilinear_weights(theta, "x", side, image.shape[2])
+        rows = bilinear_weights(theta[0], "y", side, image.shape[1])
+        columns = bilinear_weights(theta[0], "x", side, image.shape[2])
         planes = tf.transpose(image, (0, 3, 1, 2))
         patches = sample_planes(rows[:, None], planes, columns[:, None])
         return tf.transpose(patches, (0, 2, 3, 1))[None]
@@ -54,7 +55,7 @@ class FixedSizeModel(FusedModel):
         self, scores: tf.Tensor, frame: tf.Tensor, size: tuple[int, int]
     ) -> tf.Tensor:
         """Brings scores of the coarse image to one photo, see `Pipeline`."""
-        inverse = invert_theta(frame)
+        inverse = invert_theta(frame)[0]
         side = self.coarse_size
         rows, columns = (
             bilinear_weights(inverse, axis, count, side, fade=False)
@@ -154,47 +155,6 @@ def _resize_rows(photo: tf.Tensor, target: int) -> tf.Tensor:
     )
 
 
-def bilinear_weights(
-    theta: tf.Tensor, axis: str, count: int, size: int, fade: bool = True
-) -> tf.Tensor:
-    """Computes the weights with which windows read the pixels along one axis.
-
-    Args:
-        theta: float32 `(1, parts, 2, 3)`, window -> source, without rotation.
-        axis: `"x"` or `"y"`.
-        count: pixels of a window along the axis.
-        size: pixels of the source along the axis.
-        fade: what a window reads beyond the border: True, nothing, so that there the
-            weights fade to zero as those of `grid_sample` do; False, the outermost
-            pixel.
-
-    Returns:
-        float32 `(parts, count, size)`.
-    """
-    index = "xy".index(axis)
-    scale, shift = theta[0, :, index, index], theta[0, :, index, 2]
-    grid = np.linspace(-1.0, 1.0, count, dtype="float32")
-    position = to_pixels(scale[:, None] * grid + shift[:, None], size)
-    if not fade:
-        position = tf.clip_by_value(position, 0.0, size - 1.0)
-    distance = tf.abs(position[..., None] - np.arange(size, dtype="float32"))
-    return tf.nn.relu(1.0 - distance)
-
-
-def sample_planes(rows: tf.Tensor, planes: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    """Samples planes with weights of `bilinear_weights`.
-
-    Args:
-        rows: float32 `(..., count_y, height)`.
-        planes: float32 `(..., height, width)`.
-        columns: float32 `(..., count_x, width)`.
-
-    Returns:
-        float32 `(..., count_y, count_x)`.
-    """
-    return tf.matmul(tf.matmul(rows, planes), columns, transpose_b=True)
-
-
 def paste_back_whole(
     probabilities: list[tf.Tensor],
     theta: tf.Tensor,
@@ -208,7 +168,7 @@ def paste_back_whole(
     be a shape that depends on the photo. The arguments are those of `paste_back`, of
     one photo.
     """
-    inverse = invert_theta(theta)
+    inverse = invert_theta(theta)[0]
     patch = probabilities[0].shape[1]
     rows = bilinear_weights(inverse, "y", size[0], patch)
     columns = bilinear_weights(inverse, "x", size[1], patch)

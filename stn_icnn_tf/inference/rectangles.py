@@ -10,11 +10,11 @@ import tensorflow as tf
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.geometry.affine import invert_theta, theta_scale
-from stn_icnn_tf.geometry.paste_back import (
+from stn_icnn_tf.geometry.paste_back import fading_margin
+from stn_icnn_tf.geometry.pasting_rule import (
     Pasted,
     combine,
     decide,
-    fading_margin,
     part_labels,
 )
 from stn_icnn_tf.inference.base_layer import best_within, enlarged_labels

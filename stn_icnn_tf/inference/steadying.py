@@ -14,9 +14,10 @@ import tensorflow as tf
 
 from stn_icnn_tf.geometry.affine import make_theta, theta_scale
 from stn_icnn_tf.inference.candidates import coarse_confidence
-from stn_icnn_tf.inference.face_search import FaceSearch, fits
+from stn_icnn_tf.inference.face_search import FaceSearch
 from stn_icnn_tf.inference.rectangles import sample_boxes
 from stn_icnn_tf.inference.squares import width_and_height
+from stn_icnn_tf.models.search_thresholds import fits
 from stn_icnn_tf.models.steps import FramedPhotos
 
 State = dict[str, Any]
@@ -118,7 +119,7 @@ class SteadyParser:
             "mask": cut.to_photo(mask[..., None])[..., 0],
             "theta": theta,
             "own_square": own_square,
-            "is_sure": self.search.is_sure(*sure)[0],
+            "is_sure": self.search.thresholds.is_sure(*sure)[0],
             "fits": fits(own_square, square, self.search.thresholds),
             "state": now,
         }

@@ -1,6 +1,18 @@
 """How well a photo must be framed for a model to parse it as it is."""
 
 import dataclasses
+from typing import Any
+
+import numpy as np
+
+from stn_icnn_tf.geometry.arrays import array_ops
+
+Tensor = Any
+
+# How often the square around a face is cut out at most.
+CUTS = 2
+# Degrees: half of the step between turned candidates.
+_UPRIGHT = 7.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,3 +50,38 @@ class SearchThresholds:
                     f"Argument `{name}` must be in 0..{highest:g}. "
                     f"Received: {name}={value}"
                 )
+
+    def is_sure(self, confidence: Tensor, found: Tensor) -> Tensor:
+        """Says of each photo, bool, whether its face is surely where it was looked for.
+
+        Args:
+            confidence: float, of the coarse net, 0..1.
+            found: float, share of the parts that it finds, 0..1.
+        """
+        return (confidence >= self.confidence) & (found >= self.found)
+
+    def of_cuts(self) -> "SearchThresholds":
+        """Returns those of a square that is cut out: it may as well be upright."""
+        return dataclasses.replace(self, roll=min(self.roll, _UPRIGHT))
+
+
+def fits(face: Tensor, square: Tensor, thresholds: SearchThresholds) -> Tensor:
+    """Whether a face's own square is close enough to the one it was seen in.
+
+    Args:
+        face: float `(..., 4)`, own squares.
+        square: float `(4,)`, where they were seen.
+        thresholds: how close is enough.
+
+    Returns:
+        bool `(...)`.
+    """
+    ops = array_ops(face, square)
+    ratio = face[..., 2] / square[2]
+    shift = ops.max(ops.abs(face[..., :2] - square[:2]), axis=-1) / square[2]
+    return (
+        (ratio >= thresholds.smallest)
+        & (ratio <= thresholds.largest)
+        & (shift <= thresholds.shift)
+        & (ops.cos(face[..., 3] - square[3]) >= np.cos(np.radians(thresholds.roll)))
+    )

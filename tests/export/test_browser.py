@@ -10,7 +10,8 @@ import pytest
 from stn_icnn_tf.class_sets import HEAD
 from stn_icnn_tf.export import browser
 from stn_icnn_tf.export.browser import describe_model, export_browser
-from stn_icnn_tf.inference.candidates import CLOSER, ROLLS, coarse_confidence
+from stn_icnn_tf.geometry.candidate_squares import CLOSER, ROLLS
+from stn_icnn_tf.inference.candidates import coarse_confidence
 from stn_icnn_tf.inference.fixed_size import FixedSizeModel
 from tests.helpers import photos, shake, small_model
 

@@ -5,19 +5,17 @@ from PIL import Image
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.geometry.affine import make_theta
+from stn_icnn_tf.geometry.candidate_squares import CLOSER, ROLLS, candidate_squares
+from stn_icnn_tf.geometry.squares import square_around, whole_square
 from stn_icnn_tf.inference.candidates import (
-    CLOSER,
-    ROLLS,
     best_candidate,
-    candidate_squares,
     candidate_views,
     coarse_confidence,
 )
-from stn_icnn_tf.inference.face_search import FaceSearch, fits
+from stn_icnn_tf.inference.face_search import FaceSearch
 from stn_icnn_tf.inference.fused import FusedModel
-from stn_icnn_tf.inference.squares import square_around, whole_square
 from stn_icnn_tf.layers.localization import MEAN_CROP
-from stn_icnn_tf.models.search_thresholds import SearchThresholds
+from stn_icnn_tf.models.search_thresholds import SearchThresholds, fits
 from tests.helpers import shake, small_model
 
 MEAN = np.asarray(MEAN_CROP, "float32")
@@ -234,7 +232,7 @@ def test_views_show_the_squares_of_the_candidates():
     rows, columns = np.mgrid[:height, :width].astype("float32")
     photo = np.stack([columns, rows, np.full_like(rows, 255.0)], axis=-1)
     views = candidate_views(tf.constant(photo), 64).numpy()
-    squares = candidate_squares((width, height)).numpy()
+    squares = candidate_squares((width, height))
     assert views.shape == (CANDIDATES, 64, 64, 3)
     steps = (np.arange(64) + 0.5) / 64 - 0.5
     away = np.stack(np.meshgrid(steps, steps), axis=-1)
@@ -354,7 +352,7 @@ def test_thresholds_say_what_fits():
         (50, 50, 100, np.radians(11)): False,
     }
     outcome = fits(np.float32(list(faces)), whole, thresholds)
-    assert outcome.numpy().tolist() == list(faces.values())
+    assert outcome.tolist() == list(faces.values())
     with pytest.raises(ValueError, match="`confidence`.*1.1"):
         SearchThresholds(confidence=1.1)
 

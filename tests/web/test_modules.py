@@ -9,8 +9,10 @@ import tensorflow as tf
 from PIL import Image
 
 from stn_icnn_tf.class_sets import HEAD
-from stn_icnn_tf.inference.candidates import CLOSER, ROLLS, candidate_views
-from stn_icnn_tf.inference.squares import Cut, square_around, whole_square
+from stn_icnn_tf.geometry.candidate_squares import CLOSER, ROLLS
+from stn_icnn_tf.geometry.squares import square_around, whole_square
+from stn_icnn_tf.inference.candidates import candidate_views
+from stn_icnn_tf.inference.squares import Cut
 from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.regions import measure_regions
 from tests.helpers import photos
@@ -93,7 +95,7 @@ def test_the_square_around_a_face_is_pythons(modules):
     centers, mean = rng.uniform(0, 300, (6, 2)), rng.uniform(-1, 1, (6, 2))
     body = "return module.squareAround(centers, mean)"
     found = modules("search", body, centers=centers.tolist(), mean=mean.tolist())
-    expected = square_around(centers, mean).numpy()
+    expected = square_around(centers, mean)
     names = ("x", "y", "side", "roll")
     np.testing.assert_allclose([found[name] for name in names], expected, rtol=1e-4)
 
@@ -110,7 +112,7 @@ def test_candidates_are_those_of_python(modules, size):
     expected = candidate_views(photo, 32).numpy()
     views = np.float64([view for _, view in found]).reshape(expected.shape)
     np.testing.assert_allclose(views, expected, atol=2e-2)
-    whole = whole_square(size[::-1]).numpy()
+    whole = whole_square(size[::-1])
     np.testing.assert_allclose(found[len(CLOSER)][0][:3], whole[:3])
 
 
