@@ -37,8 +37,8 @@ from stn_icnn_tf.photos import read_photo
 from tfds_builders import files
 from trainers.common.flags import refuse_arguments
 from trainers.common.labelled_folder import LabelledFolder
+from trainers.common.photo_parsing import parse_photos
 from trainers.common.photos import encoded_photo
-from trainers.predict import parse_photos
 
 FLAGS = flags.FLAGS
 

@@ -1,37 +1,32 @@
 """The model for users: photos of any kind in, parsed faces out."""
 
-import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
 from stn_icnn_tf.files import as_path
-from stn_icnn_tf.inference.face_search import FaceSearch, framed_spec
-from stn_icnn_tf.inference.fused import FusedModel
+from stn_icnn_tf.inference.engine import Engine
 from stn_icnn_tf.inference.large_photos import (
     LargePhotos,
     is_large,
     scaled_square,
     shrunk,
 )
-from stn_icnn_tf.inference.squares import two_pixels_at_least
 from stn_icnn_tf.matting import resize_photo
-from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.photos import photo_array
-from stn_icnn_tf.pretrained import load_model
+
+if TYPE_CHECKING:
+    from stn_icnn_tf.models.stn_icnn import StnIcnn
+
+ENGINES = ("tensorflow", "onnx")
 
 # Photos of one size that are parsed at once, at most, and their pixels, which take
 # some 30 bytes each on the way.
 _MOST_PHOTOS, _MOST_PIXELS = 8, 2**23
-
-_PHOTO = tf.TensorSpec((None, None, 3), tf.uint8)
-_PHOTOS = tf.TensorSpec((None, None, None, 3), tf.uint8)
-_SQUARE = tf.TensorSpec((4,), tf.float32)
 
 # Finds the squares of the faces of a photo, see `FaceDetector`.
 Detector = Callable[[np.ndarray], list[np.ndarray]]
@@ -40,8 +35,8 @@ Detector = Callable[[np.ndarray], list[np.ndarray]]
 class FaceParser:
     """Parses faces: a photo in, its mask out.
 
-    It is compiled when it is first called; later calls take no longer than the
-    networks do, whatever the sizes of the photos.
+    With TensorFlow it is compiled when it is first called; later calls take no longer
+    than the networks do, whatever the sizes of the photos.
 
     Args:
         model: a shipped model, a run folder, a `.keras` file, or a `StnIcnn`.
@@ -53,11 +48,14 @@ class FaceParser:
             squares, see `squares`, the largest first.
         precision: `"float32"` or `"bfloat16"`, of the networks.
         device: where it runs, such as `"GPU:0"` or `"CPU"`; None: TensorFlow chooses.
+        engine: `"tensorflow"`; or `"onnx"`, which starts fast and gives the same masks,
+            on the CPU, in float32. It needs the extra `onnx`; TensorFlow makes a file
+            for it once, see `engine_cache`, and is not imported any more.
 
     Attributes:
-        model: the fused model.
         class_set: of the masks.
-        search: what searches for a face.
+        engine: what carries the model out, see `Engine`; with TensorFlow it has the
+            fused `model`, and `search`, what searches for a face.
 
     Examples:
         >>> parser = FaceParser("head")
@@ -73,33 +71,22 @@ class FaceParser:
 
     def __init__(
         self,
-        model: str | os.PathLike | StnIcnn = "head",
+        model: "str | os.PathLike | StnIcnn" = "head",
         find_faces: bool = True,
         detect_faces: bool | Detector = False,
         precision: str = "float32",
         device: str | None = None,
+        engine: str = "tensorflow",
     ) -> None:
-        self._device = _known_device(device)
-        if not isinstance(model, StnIcnn):
-            model = load_model(os.fspath(model))
-        with self.on_device():
-            self.model = FusedModel(model, precision)
+        self.engine: Engine = _made_engine(engine, model, precision, device)
+        self.class_set = self.engine.class_set
         self.find_faces = find_faces
-        self.class_set = model.class_set
         self._detector = detect_faces if callable(detect_faces) else None
         if detect_faces is True:
             from stn_icnn_tf.inference.detection import FaceDetector
 
-            self._detector = FaceDetector(model.mean_crop)
-        self.search = search = FaceSearch(self.model)
-        self._parse_framed = _compiled(search.parse_framed, _PHOTOS)
-        self._parse_square = _compiled(search.parse_square, _PHOTO, _SQUARE)
-        self._find = _compiled(search.find, _PHOTO, framed_spec(len(model.mean_crop)))
-        self._large = LargePhotos(
-            self._parse_framed, self._find if find_faces else None, self._parse_square
-        )
-        self._probabilities = _compiled(self._framed_probabilities, _PHOTO)
-        self._square_probabilities = _compiled(self._cut_probabilities, _PHOTO, _SQUARE)
+            self._detector = FaceDetector(self.engine.mean_crop)
+        self._large = LargePhotos(self.engine, find_faces)
 
     @overload
     def __call__(self, photos: str | os.PathLike | bytes | Image.Image) -> ParsedFace:
@@ -137,23 +124,21 @@ class FaceParser:
         return self._parse([photo_array(photos)], [_name(photos, "face")])[0]
 
     def _parse(self, photos: list[np.ndarray], names: list[str]) -> list[ParsedFace]:
-        with self.on_device():
-            if self._detector is not None:
-                return [
-                    self._parse_every_face(photo, name, self._detector)
-                    for photo, name in zip(photos, names, strict=True)
-                ]
-            faces: dict[int, ParsedFace] = {}
-            for batch in batches_by_size([photo.shape[:2] for photo in photos]):
-                first = batch[0]
-                if is_large(photos[first]):  # Then it is alone.
-                    faces[first] = self._parse_large(photos[first], names[first])
-                    continue
-                framed = self._parse_framed(np.stack([photos[i] for i in batch]))
-                for place, i in enumerate(batch):
-                    one = {name: value[place] for name, value in framed.items()}
-                    faces[i] = self._finish(photos[i], names[i], one)
-            return [faces[i] for i in range(len(photos))]
+        if self._detector is not None:
+            return [
+                self._parse_every_face(photo, name, self._detector)
+                for photo, name in zip(photos, names, strict=True)
+            ]
+        faces: dict[int, ParsedFace] = {}
+        for batch in batches_by_size([photo.shape[:2] for photo in photos]):
+            first = batch[0]
+            if is_large(photos[first]):  # Then it is alone.
+                faces[first] = self._parse_large(photos[first], names[first])
+                continue
+            framed = self.engine.parse_framed([photos[i] for i in batch])
+            for i, one in zip(batch, framed, strict=True):
+                faces[i] = self._finish(photos[i], names[i], one)
+        return [faces[i] for i in range(len(photos))]
 
     def _parse_large(self, photo: np.ndarray, name: str) -> ParsedFace:
         found = self._large.parse(photo)
@@ -163,7 +148,7 @@ class FaceParser:
     def _finish(self, photo: np.ndarray, name: str, framed: dict) -> ParsedFace:
         """Searches for the face of a photo that was parsed as it is, if need be."""
         if self.find_faces and not framed["fits"]:
-            found = self._find(tf.constant(photo), framed)
+            found = self.engine.find(photo, framed)
             if np.any(found["square"] != framed["square"]):
                 return self._face_in_square(photo, name, found)
         return self._face_in_photo(photo, name, framed)
@@ -171,9 +156,9 @@ class FaceParser:
     def _face_in_photo(self, photo: np.ndarray, name: str, framed: dict) -> ParsedFace:
         return ParsedFace(
             photo,
-            np.asarray(framed["mask"]),
-            lambda size: self._call(self._probabilities, resize_photo(photo, size)),
-            np.asarray(framed["theta"]),
+            framed["mask"],
+            lambda size: self.engine.probabilities(resize_photo(photo, size)),
+            framed["theta"],
             name,
             class_set=self.class_set,
         )
@@ -183,13 +168,13 @@ class FaceParser:
             # Of the same square in the photo at that size.
             square = scaled_square(found["square"], size[0] / len(photo))
             small = resize_photo(photo, size)
-            return self._call(self._square_probabilities, small, square)
+            return self.engine.square_probabilities(small, square)
 
         return ParsedFace(
             photo,
-            np.asarray(found["mask"]),
+            found["mask"],
             probabilities,
-            np.asarray(found["theta"]),
+            found["theta"],
             name,
             class_set=self.class_set,
         )
@@ -231,25 +216,7 @@ class FaceParser:
         square, found = np.asarray(square, "float32"), None
         if is_large(photo):
             found = self._large.parse_square(photo, square)
-        return found or self._parse_square(photo, square)
-
-    def _framed_probabilities(self, photo: tf.Tensor) -> tf.Tensor:
-        height, width = tf.unstack(tf.shape(photo)[:2])
-        photos = two_pixels_at_least(photo[None])
-        size = tuple(tf.unstack(tf.shape(photos)[1:3]))
-        pasted = self.model.paste_probabilities(self.model.parse_parts(photos), size)
-        return pasted[0, :height, :width]
-
-    def _cut_probabilities(self, photo: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
-        cut = self.search.cut(photo, square)
-        back = cut.to_photo(self._framed_probabilities(cut.pixels(photo)))
-        outside = tf.reduce_sum(back, axis=-1, keepdims=True) < 0.5
-        background = tf.one_hot(0, self.class_set.num_classes)
-        return tf.where(outside, background, back)
-
-    def _call(self, function: Callable, *arguments: Any) -> np.ndarray:
-        with self.on_device():
-            return function(*arguments).numpy()
+        return found or self.engine.parse_square(photo, square)
 
     def find_square(self, photo: np.ndarray) -> np.ndarray:
         """Finds the square in which the face of a photo is parsed.
@@ -261,33 +228,41 @@ class FaceParser:
             float32 `(4,)`, see `squares`: that of the whole photo if the face lies
             there as the model wants it, or is not searched for.
         """
-        with self.on_device():
-            framed = self._parse_framed(photo[None])
-            framed = {name: value[0] for name, value in framed.items()}
-            if self.find_faces and not framed["fits"]:
-                framed = self._find(tf.constant(photo), framed)
-            return framed["square"].numpy()
-
-    def on_device(self) -> contextlib.AbstractContextManager:
-        """Runs a block where the parser runs."""
-        return tf.device(self._device) if self._device else contextlib.nullcontext()
+        (framed,) = self.engine.parse_framed([photo])
+        if self.find_faces and not framed["fits"]:
+            framed = self.engine.find(photo, framed)
+        return framed["square"]
 
 
-def _compiled(function: Callable, *signature: Any) -> Callable:
-    return tf.function(function, input_signature=signature, autograph=False)
+def _made_engine(
+    engine: str,
+    model: "str | os.PathLike | StnIcnn",
+    precision: str,
+    device: str | None,
+) -> Engine:
+    """Imports the one engine that is asked for: TensorFlow takes seconds."""
+    if engine == "onnx":
+        if precision != "float32" or device not in (None, "CPU"):
+            raise ValueError(
+                'With engine="onnx", precision must be "float32" and device None or '
+                f'"CPU". Received: precision={precision}, device={device}'
+            )
+        from stn_icnn_tf.export.engine_cache import load_engine, made_engine
 
-
-def _known_device(device: str | None) -> str | None:
-    if device is None:
-        return None
-    names = (known.name for known in tf.config.list_logical_devices())
-    known = [name.removeprefix("/device:") for name in names]
-    name = device.lstrip("/").removeprefix("device:").upper()
-    if name not in known and f"{name}:0" not in known:
+        if isinstance(model, (str, os.PathLike)):
+            return load_engine(model)
+        return made_engine(model)
+    if engine != "tensorflow":
         raise ValueError(
-            f"Argument `device` must be one of {known}. Received: device={device}"
+            f"Argument `engine` must be one of {ENGINES}. Received: engine={engine}"
         )
-    return name
+    from stn_icnn_tf.inference.tensorflow_engine import TensorFlowEngine
+
+    if isinstance(model, (str, os.PathLike)):
+        from stn_icnn_tf.pretrained import load_model
+
+        model = load_model(os.fspath(model))
+    return TensorFlowEngine(model, precision, device)
 
 
 def _name(photo: Any, otherwise: str) -> str:

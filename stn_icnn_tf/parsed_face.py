@@ -156,7 +156,10 @@ class ParsedFace(FaceEffects):
         pictures = palette_image(self.mask, self.class_set), self.overlay()
         for file, picture in zip(files, pictures):
             with written_beside(file) as fresh:
-                picture.save(fresh)
+                # Of a photo, a tenth more bytes in a third of the time; a mask is
+                # small anyway.
+                level = 1 if picture.mode == "RGB" else 6
+                picture.save(fresh, compress_level=level)
         return files
 
     def _repr_png_(self) -> bytes:

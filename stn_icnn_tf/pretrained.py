@@ -11,10 +11,10 @@ import h5py
 import keras
 import numpy as np
 
-from stn_icnn_tf.files import as_path, local_copy, path_with_suffix, write_whole
+from stn_icnn_tf.files import local_copy, path_with_suffix, write_whole
 from stn_icnn_tf.keras_file import is_saved, read_saved_config, refuse_objects
 from stn_icnn_tf.models.stn_icnn import StnIcnn
-from stn_icnn_tf.shipped import shipped_file, shipped_models
+from stn_icnn_tf.shipped import model_file
 
 # Binary digits behind the point that a stored kernel has: it is off by 1/32 at most.
 KERNEL_DIGITS = 4
@@ -35,22 +35,6 @@ def load_model(model: str | pathlib.Path) -> StnIcnn:
     """
     with local_copy(model_file(model)) as file:
         return _read_model(file, model)
-
-
-def model_file(model: str | pathlib.Path) -> pathlib.Path:
-    """Returns the `.keras` file of a model, see `load_model`.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    path = as_path(model)
-    for candidate in (path / "model.keras", path, shipped_file(str(model))):
-        if candidate.is_file() and candidate.suffix == ".keras":
-            return candidate
-    raise ValueError(
-        "Argument `model` must be a run folder that holds model.keras, a .keras file, "
-        f"or one of the shipped models {shipped_models()}. Received: model={model}"
-    )
 
 
 def _read_model(path: pathlib.Path, model: str | pathlib.Path) -> StnIcnn:

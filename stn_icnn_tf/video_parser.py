@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.inference.steadying import SteadyParser
+from stn_icnn_tf.inference.tensorflow_engine import TensorFlowEngine
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.photos import photo_array
@@ -43,7 +44,7 @@ class VideoParser:
         ...     mask = video(frame.pixels).mask
 
     Raises:
-        ValueError: if there is no such model.
+        ValueError: if there is no such model, or `parser` runs without TensorFlow.
     """
 
     def __init__(
@@ -53,9 +54,15 @@ class VideoParser:
     ) -> None:
         if not isinstance(parser, FaceParser):
             parser = FaceParser(parser)
+        if not isinstance(parser.engine, TensorFlowEngine):
+            raise ValueError(
+                'Argument `parser` must have engine="tensorflow": videos need it. '
+                f"Received: parser.engine={type(parser.engine).__name__}"
+            )
         self.parser, self.class_set = parser, parser.class_set
         self.steady = steady
-        self._steady = SteadyParser(parser.search)
+        self._engine = parser.engine
+        self._steady = SteadyParser(self._engine.search)
         self._nothing_before = self._steady.nothing_before()
         self._parse = tf.function(
             self._steady.parse,
@@ -94,7 +101,7 @@ class VideoParser:
         if frame.shape != self._size:
             self.reset()
             self._size = frame.shape
-        with self.parser.on_device():
+        with self._engine.on_device():
             found = self._follow(frame)
         return ParsedFace(
             frame,

@@ -85,17 +85,17 @@ def test_it_is_traced_once_whatever_the_sizes(model):
     for size in ((40, 60), (64, 30), (90, 90)):
         parser(photos(*size))
         parser([photos(*size)] * 2)
-    assert parser._parse_framed.experimental_get_tracing_count() == 1
+    assert parser.engine._parse_framed.experimental_get_tracing_count() == 1
 
 
 def test_face_is_searched_for_unless_told_otherwise(searcher):
     photo = photos(60, 90)
-    found = FaceSearch(searcher.model)(photo)
+    found = FaceSearch(searcher.engine.model)(photo)
     assert np.any(found["square"] != [44.5, 29.5, 90, 0])
     np.testing.assert_array_equal(searcher(photo).mask, found["mask"])
     np.testing.assert_allclose(searcher(photo).theta, found["theta"], atol=1e-5)
     plain = FaceParser(shaken(SEARCHED), find_faces=False)
-    expected = plain.model(photo[None])["mask"][0]
+    expected = plain.engine.model(photo[None])["mask"][0]
     np.testing.assert_array_equal(plain(photo).mask, expected)
     assert np.any(searcher(photo).mask != expected)
 
@@ -134,7 +134,7 @@ def test_every_face_of_a_group_is_parsed_the_larger_in_front(model):
     assert [face.name for face in group.faces] == ["face_0", "face_1", "face_2"]
     expected = np.zeros((60, 120), "uint8")
     for square, face in zip(squares[::-1], group.faces[::-1], strict=True):
-        alone = FaceSearch(parser.model)(photo, square)["mask"].numpy()
+        alone = FaceSearch(parser.engine.model)(photo, square)["mask"].numpy()
         np.testing.assert_array_equal(face.mask, alone)
         expected = np.where(alone > 0, alone, expected)
     np.testing.assert_array_equal(group.mask, expected)
@@ -153,7 +153,7 @@ def test_precision_and_device(model, parser):
     assert (half.mask == expected.mask).mean() > 0.9
     placed = FaceParser(model, device="CPU:1")(photo)
     assert (placed.mask == expected.mask).mean() > 0.999
-    assert FaceParser(model, device="/device:CPU:0")._device == "CPU:0"
+    assert FaceParser(model, device="/device:CPU:0").engine._device == "CPU:0"
     with pytest.raises(ValueError, match=r"`device` must be one of \['CPU:0'"):
         FaceParser(model, device="TPU")
     with pytest.raises(ValueError, match="`precision`"):

@@ -2,6 +2,8 @@
 
 import ast
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -15,7 +17,7 @@ RANKS = (
     ("effects", "regions", "geometry"),
     ("visualize", "face_effects", "parsed_face", "layers", "losses", "metrics", "data"),
     ("models",),
-    ("inference",),
+    ("inference", "onnx_engine"),
     ("keras_file", "pretrained", "export"),
     ("face_parser",),
     ("video_parser",),
@@ -82,3 +84,18 @@ def test_no_imports_run_in_a_circle():
 
     for name in imports:
         visit(name, [])
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["stn_icnn_tf", "stn_icnn_tf.face_parser", "stn_icnn_tf.onnx_engine.engine",
+     "stn_icnn_tf.export.engine_cache", "trainers.predict"],
+)  # fmt: skip
+def test_what_starts_fast_imports_no_tensorflow(module):
+    script = f"""
+import sys, {module}
+slow = {{"tensorflow", "keras", "h5py", "tensorflow_datasets", "onnxruntime", "av"}}
+print(sorted(slow & set(sys.modules)))
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert ran.stdout.strip() == "[]", ran.stderr

@@ -23,7 +23,7 @@ from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.parsed_face import ParsedFace
 from trainers.common.flags import refuse_arguments, usage_errors
 from trainers.common.paths import define_path
-from trainers.predict import parse_photos
+from trainers.common.photo_parsing import parse_photos
 
 FLAGS = flags.FLAGS
 

@@ -19,7 +19,8 @@ from absl import app, flags
 from stn_icnn_tf.extras import needs_extra
 from stn_icnn_tf.files import is_remote
 from stn_icnn_tf.inference.fused import PRECISIONS
-from stn_icnn_tf.pretrained import load_model, model_file
+from stn_icnn_tf.pretrained import load_model
+from stn_icnn_tf.shipped import model_file
 from trainers.bulk.shard_files import FORMATS
 from trainers.common.flags import refuse_arguments, refuse_flags, usage_errors
 from trainers.common.paths import define_path, output_folder

@@ -23,14 +23,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from absl import app, flags
-from tqdm import tqdm
 
 from stn_icnn_tf.clips import import_av, is_clip
-from stn_icnn_tf.face_parser import FaceParser
+from stn_icnn_tf.face_parser import ENGINES, FaceParser
 from stn_icnn_tf.files import as_path, is_remote
-from stn_icnn_tf.inference.fused import PRECISIONS
+from stn_icnn_tf.inference.engine import PRECISIONS
 from stn_icnn_tf.photos import read_photo
-from stn_icnn_tf.video_parser import VideoParser
 from trainers.common.clips import Clip, define_clip_flags, parse_clips
 from trainers.common.effect_flags import NO_EFFECTS, Effects, define_effect_flags
 from trainers.common.flags import define_overwrite, usage_errors
@@ -40,18 +38,11 @@ from trainers.common.paths import (
     matched_paths,
     output_folder,
 )
-from trainers.common.photos import (
-    existing_output,
-    list_photos,
-    output_stems,
-    unique_photos,
-)
-from trainers.common.records import face_record
+from trainers.common.photo_parsing import WriteLine, parse_photos
+from trainers.common.photos import list_photos, output_stems, unique_photos
 from trainers.common.streams import STDIN, result_stream
 
 FLAGS = flags.FLAGS
-
-WriteLine = Callable[[dict[str, Any]], None]
 
 # How a photo without a name is called.
 _STDIN_PHOTO = pathlib.Path("stdin")
@@ -83,72 +74,14 @@ def define_flags() -> None:
     )
     define_overwrite()
     flags.DEFINE_enum("precision", "float32", PRECISIONS, "Of the networks.")
+    flags.DEFINE_enum(
+        "engine",
+        "tensorflow",
+        ENGINES,
+        "What runs the networks; onnx starts faster, and needs the extra `onnx`.",
+    )
     define_effect_flags()
     define_clip_flags()
-
-
-def parse_photos(
-    parse: Callable[[np.ndarray], Any],
-    photos: list[pathlib.Path],
-    output: pathlib.Path | None,
-    effects: Effects = NO_EFFECTS,
-    overwrite: bool = False,
-    write_line: WriteLine = lambda record: None,
-    read: Callable[[pathlib.Path], np.ndarray] = read_photo,
-) -> list[tuple[pathlib.Path, str]]:
-    """Parses photos one by one; says which have no face.
-
-    Args:
-        parse: a `FaceParser`.
-        photos: their files.
-        output: folder for the masks and overlays; None: no pictures are written.
-        effects: what else is written.
-        overwrite: whether to replace files that are there already.
-        write_line: takes what is said of each photo, see `face_record`; of one that
-            was not parsed the reason, as `error`.
-        read: what reads a file.
-
-    Returns:
-        the files that were not parsed, or whose result could not be written, with the
-        reason. An error of the model is none of theirs: it is raised.
-    """
-    if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
-    failed, rows = [], []
-
-    def report(path: pathlib.Path, reason: str) -> None:
-        failed.append((path, reason))
-        print(f"{path}: not parsed: {reason}", file=sys.stderr)
-        write_line({"photo": str(path), "error": reason})
-
-    stems = output_stems(photos)
-    for path, stem in zip(tqdm(photos, unit=" photos"), stems, strict=True):
-        there = None
-        if output is not None and not overwrite:
-            there = existing_output(output, stem, effects.endings)
-        if there is not None:
-            report(path, there)
-            continue
-        # One bad file must not cost the others.
-        try:
-            photo = read(path)
-        except OSError as error:
-            report(path, str(error))
-            continue
-        face = parse(photo)
-        if not face.faces:
-            print(f"{path}: no face found", file=sys.stderr)
-        try:
-            if output is not None:
-                face.save(output, stem)
-                effects.save(face, output, stem)
-        except OSError as error:
-            report(path, f"cannot be written: {error}")
-            continue
-        rows += effects.rows(face, path)
-        write_line({"photo": str(path), **face_record(face)})
-    effects.write_regions(rows)
-    return failed
 
 
 def parse_stdin(
@@ -189,7 +122,12 @@ def main(argv: list[str]) -> None:
         _check_clips(clips, effects)
         output, to_stdout = _where_to(from_stdin, effects)
         parser = FaceParser(
-            FLAGS.model, FLAGS.find_faces, FLAGS.detect_faces, FLAGS.precision
+            FLAGS.model,
+            FLAGS.find_faces,
+            FLAGS.detect_faces,
+            FLAGS.precision,
+            None,
+            FLAGS.engine,
         )
         effects.check(parser.class_set, FLAGS.overwrite)
     with result_stream() if to_stdout else contextlib.nullcontext() as stream:
@@ -205,6 +143,8 @@ def main(argv: list[str]) -> None:
             where = "standard output" if output is None else FLAGS.output
             print(f"{len(photos) - len(failed)} of {len(photos)} photos -> {where}")
         if clips:
+            from stn_icnn_tf.video_parser import VideoParser  # It needs TensorFlow.
+
             video = VideoParser(parser, FLAGS.steady)
             failed += parse_clips(video, clips, output, FLAGS.overwrite, write_line)
     if failed:
@@ -238,6 +178,8 @@ def _check_clips(clips: list[Clip], effects: Effects) -> None:
             "--classes, --tint, --smooth_skin, --cut_out, --regions, --detect_faces: "
             f"not of videos. Received: {clips[0].path}"
         )
+    if FLAGS.engine != "tensorflow":
+        raise ValueError(f"Videos need --engine=tensorflow. Received: {clips[0].path}")
     for path in (*(clip.path for clip in clips), FLAGS.output):
         if is_remote(path):
             raise ValueError(
@@ -246,11 +188,13 @@ def _check_clips(clips: list[Clip], effects: Effects) -> None:
     import_av()
 
 
-def _line_writer(stream: BinaryIO | None) -> WriteLine:
+def _line_writer(stream: BinaryIO | None) -> WriteLine | None:
+    if stream is None:
+        return None
+
     def write_line(record: dict[str, Any]) -> None:
-        if stream is not None:
-            stream.write(json.dumps(record).encode() + b"\n")
-            stream.flush()
+        stream.write(json.dumps(record).encode() + b"\n")
+        stream.flush()
 
     return write_line
 

@@ -7,6 +7,7 @@ works on rectangles.
 import tensorflow as tf
 
 from stn_icnn_tf.geometry.affine import invert_theta
+from stn_icnn_tf.inference.engine import PRECISIONS
 from stn_icnn_tf.inference.folded import (
     FoldedIcnn,
     FoldedLocalization,
@@ -21,8 +22,6 @@ from stn_icnn_tf.layers.residual_icnn import ResidualInterlinkedCNN
 from stn_icnn_tf.models.pipeline import Pipeline
 from stn_icnn_tf.models.steps import ParsedParts
 from stn_icnn_tf.models.stn_icnn import StnIcnn
-
-PRECISIONS = ("float32", "bfloat16")
 
 
 class FusedModel(Pipeline):

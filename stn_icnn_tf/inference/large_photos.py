@@ -4,14 +4,12 @@ They are parsed as a shrunk copy; then the face that is found is parsed again fr
 own pixels. So memory grows with the photo and not with the square of its longer side.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
-Found = dict[str, Any]
+from stn_icnn_tf.inference.engine import Engine, Found
 
 # The longer side, in pixels, of what is parsed at its own size; and that of the copy,
 # and of a square that is cut out of the photo itself.
@@ -45,19 +43,15 @@ def scaled_square(square: Any, factor: float) -> np.ndarray:
 
 
 class LargePhotos:
-    """Parses large photos by the functions that parse others.
+    """Parses large photos by what parses others.
 
     Args:
-        parse_framed: `FaceSearch.parse_framed`.
-        find: `FaceSearch.find`; None: faces are not searched for.
-        parse_square: `FaceSearch.parse_square`.
+        engine: parses them.
+        find_faces: whether faces are searched for.
     """
 
-    def __init__(
-        self, parse_framed: Callable, find: Callable | None, parse_square: Callable
-    ) -> None:
-        self._parse_framed, self._find = parse_framed, find
-        self._parse_square = parse_square
+    def __init__(self, engine: Engine, find_faces: bool) -> None:
+        self._engine, self._find_faces = engine, find_faces
 
     def parse(self, photo: np.ndarray) -> Found:
         """Parses a photo of one face.
@@ -70,11 +64,10 @@ class LargePhotos:
             whether the square is not the whole photo.
         """
         copy, factor = shrunk(photo)
-        framed = self._parse_framed(copy[None])
-        framed = {name: value[0] for name, value in framed.items()}
+        (framed,) = self._engine.parse_framed([copy])
         found, is_cut = framed, False
-        if self._find is not None and not framed["fits"]:
-            found = self._find(tf.constant(copy), framed)
+        if self._find_faces and not framed["fits"]:
+            found = self._engine.find(copy, framed)
             is_cut = bool(np.any(found["square"] != framed["square"]))
         square = scaled_square(found["square"], factor)
         if is_cut:
@@ -83,8 +76,8 @@ class LargePhotos:
                 return {**from_photo, "is_cut": True}
         # Too large a face to be cut out, or the whole photo.
         height, width = photo.shape[:2]
-        mask = found["mask"].numpy().repeat(factor, axis=0).repeat(factor, axis=1)
-        theta = _moved(found["theta"].numpy(), copy, photo, factor=factor)
+        mask = found["mask"].repeat(factor, axis=0).repeat(factor, axis=1)
+        theta = _moved(found["theta"], copy, photo, factor=factor)
         mask = mask[:height, :width]
         return {"mask": mask, "theta": theta, "square": square, "is_cut": is_cut}
 
@@ -104,11 +97,11 @@ class LargePhotos:
             return None
         window = photo[top:bottom, left:right]
         moved = np.array([x - left, y - top, *square[2:]], "float32")
-        found = self._parse_square(window, moved)
+        found = self._engine.parse_square(window, moved)
         mask = np.zeros((height, width), "uint8")
         mask[top:bottom, left:right] = found["mask"]
-        theta = _moved(found["theta"].numpy(), window, photo, (left, top))
-        square = found["square"].numpy() + np.array([left, top, 0, 0], "float32")
+        theta = _moved(found["theta"], window, photo, (left, top))
+        square = found["square"] + np.array([left, top, 0, 0], "float32")
         return {"mask": mask, "theta": theta, "square": square}
 
 

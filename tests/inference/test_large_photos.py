@@ -65,7 +65,7 @@ def test_a_face_that_is_found_is_parsed_from_the_photos_own_pixels(from_100, sea
     np.testing.assert_array_equal(face.mask, found["mask"])
     # From where its square was found, as FaceSearch parses it in the whole photo.
     square = np.float32([50, 40, 48, 0.2])
-    expected = FaceSearch(parse.model)(photo, square)
+    expected = FaceSearch(parse.engine.model)(photo, square)
     found = parse._large.parse_square(photo, square)
     assert np.mean(found["mask"] == expected["mask"]) > 0.99
     np.testing.assert_allclose(found["theta"], expected["theta"], atol=2e-3)
@@ -86,7 +86,9 @@ def test_detected_faces_of_a_large_photo(from_100):
     parse, photo = FaceParser(model, detect_faces=detect), photos(80, 160)
     mask = parse(photo).mask
     assert seen == [(40, 80, 3)] and mask.shape == (80, 160)
-    expected = FaceSearch(parse.model)(photo, np.float32([50.5, 40.5, 40, 0]))["mask"]
+    expected = FaceSearch(parse.engine.model)(photo, np.float32([50.5, 40.5, 40, 0]))[
+        "mask"
+    ]
     assert np.mean(mask == expected) > 0.99
 
 

@@ -8,6 +8,7 @@ import pytest
 from absl import app
 from PIL import Image
 
+from stn_icnn_tf import video_parser
 from stn_icnn_tf.class_sets import HEAD
 from stn_icnn_tf.clips import ClipWriter, read_clip
 from stn_icnn_tf.face_parser import FaceParser
@@ -56,7 +57,7 @@ class Video:
 def run(monkeypatch):
     def run(*arguments):
         monkeypatch.setattr(predict, "FaceParser", Parser)
-        monkeypatch.setattr(predict, "VideoParser", Video)
+        monkeypatch.setattr(video_parser, "VideoParser", Video)
         arguments = [str(argument) for argument in arguments]
         flags = [a for a in arguments if a.startswith("--")]
         with parsed_flags(predict, *flags):

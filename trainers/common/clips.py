@@ -5,8 +5,7 @@ import dataclasses
 import pathlib
 import shutil
 import sys
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from absl import flags
@@ -15,10 +14,13 @@ from tqdm import tqdm
 from stn_icnn_tf.clips import ClipError, ClipFrame, ClipWriter, read_clip
 from stn_icnn_tf.files import written_beside
 from stn_icnn_tf.parsed_face import ParsedFace
-from stn_icnn_tf.video_parser import VideoParser
 from stn_icnn_tf.visualize import palette_image
+from trainers.common.photo_parsing import WriteLine
 from trainers.common.photos import first_existing
 from trainers.common.records import face_record
+
+if TYPE_CHECKING:
+    from stn_icnn_tf.video_parser import VideoParser
 
 # FFmpeg's names of what a system's cameras belong to, and of its first one.
 CAMERAS = {
@@ -79,11 +81,11 @@ class Clip:
 
 
 def parse_clips(
-    video: VideoParser,
+    video: "VideoParser",
     clips: list[Clip],
     output: pathlib.Path | None,
     overwrite: bool = False,
-    write_line: Callable[[dict[str, Any]], None] = lambda record: None,
+    write_line: WriteLine | None = None,
 ) -> list[tuple[pathlib.Path, str]]:
     """Parses videos, one after the other.
 
@@ -93,7 +95,8 @@ def parse_clips(
         output: folder for the masks, `STEM_masks/000000.png` and so on, and for
             `STEM_overlay.mp4`; None: none are written.
         overwrite: whether to replace what is there already.
-        write_line: takes what is said of each frame, see `face_record`.
+        write_line: takes what is said of each frame, see `face_record`; None: nothing
+            is measured.
 
     Returns:
         those that were not parsed whole, or whose result could not be written, with
@@ -114,15 +117,16 @@ def parse_clips(
             failed.append((clip.path, str(error)))
             whole = " whole" if isinstance(error, _DamagedError) else ""
             print(f"{clip.path}: not parsed{whole}: {error}", file=sys.stderr)
-            write_line({"clip": str(clip.path), "error": str(error)})
+            if write_line is not None:
+                write_line({"clip": str(clip.path), "error": str(error)})
     return failed
 
 
 def _parse_clip(
-    video: VideoParser,
+    video: "VideoParser",
     clip: Clip,
     output: pathlib.Path | None,
-    write_line: Callable[[dict[str, Any]], None],
+    write_line: WriteLine | None,
 ) -> int:
     video.reset()
     damage: _DamagedError | None = None
@@ -134,8 +138,9 @@ def _parse_clip(
                 face = video(frame.pixels)
                 if results is not None:
                     results.write(face, frame)
-                where = {"frame": count, "time": round(float(frame.time), 6)}
-                write_line({"clip": str(clip.path), **where, **face_record(face)})
+                if write_line is not None:
+                    where = {"frame": count, "time": round(float(frame.time), 6)}
+                    write_line({"clip": str(clip.path), **where, **face_record(face)})
                 count += 1
         except KeyboardInterrupt:
             if clip.camera is None:

@@ -1,0 +1,84 @@
+"""What `FaceParser(engine="onnx")` runs: a zip of two ONNX files and of numbers.
+
+`face.onnx` says what the networks do of one square picture of a face; what is large is
+pasted outside of it. `view.onnx` says how sure the coarse net is of candidate crops.
+"""
+
+import dataclasses
+import io
+import json
+import zipfile
+
+import numpy as np
+import tensorflow as tf
+
+from stn_icnn_tf.export.browser import view_function
+from stn_icnn_tf.export.onnx import converted_to_onnx
+from stn_icnn_tf.inference.candidates import coarse_confidence
+from stn_icnn_tf.inference.fixed_size import FixedSizeModel
+from stn_icnn_tf.models.stn_icnn import StnIcnn
+from stn_icnn_tf.onnx_engine.engine import FACE, SETTINGS, VIEW
+
+
+def engine_file(model: StnIcnn) -> bytes:
+    """Makes the content of the file that an `OnnxEngine` runs.
+
+    Args:
+        model: the model.
+
+    Raises:
+        ValueError: if the model does not letterbox its photos.
+        ImportError: if the extra `onnx` is missing.
+    """
+    if model.framing != "letterbox":
+        raise ValueError(
+            'With engine="onnx" a model must have framing="letterbox". '
+            f"Received: framing={model.framing}"
+        )
+    fixed, class_set = FixedSizeModel(model), model.class_set
+    settings = {
+        "class_set": class_set.get_config(),
+        "mean_crop": np.asarray(model.mean_crop).tolist(),
+        "canvas_size": model.canvas_size,
+        "coarse_image_size": model.coarse_image_size,
+        "search_thresholds": dataclasses.asdict(model.search_thresholds),
+    }
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        file.writestr(FACE, converted_to_onnx(networks_function(fixed), class_set))
+        view = view_function(fixed, views=None)
+        file.writestr(VIEW, converted_to_onnx(view, class_set))
+        file.writestr(SETTINGS, json.dumps(settings))
+    return content.getvalue()
+
+
+def networks_function(
+    model: FixedSizeModel,
+) -> tf.types.experimental.PolymorphicFunction:
+    """Returns what the networks say of one square picture, at the canvas's size.
+
+    Returns:
+        a function of `image`, float32 `(1, canvas, canvas, 3)` of 0..255, that gives
+        `theta`, float32 `(parts, 2, 3)`, patch -> canvas; `patches`, float32 `(part
+        classes, patch, patch)`, probabilities, part by part; `base`, float32 `(base
+        classes, coarse, coarse)`, if background is not the only one; and `sure`,
+        float32 `(2,)`, see `coarse_confidence`.
+    """
+
+    def parse(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        parsed = model.parse_parts(image)
+        sure = coarse_confidence(parsed.coarse_scores, model.class_set)
+        said = {
+            "theta": parsed.theta[0],
+            "patches": _planes(tf.concat(parsed.probabilities, axis=-1)),
+            "sure": tf.concat(sure, axis=0),
+        }
+        return said if parsed.base is None else said | {"base": _planes(parsed.base)}
+
+    shape = (1, model.canvas_size, model.canvas_size, 3)
+    image = tf.TensorSpec(shape, tf.float32, "image")
+    return tf.function(parse, input_signature=[image], autograph=False)
+
+
+def _planes(scores: tf.Tensor) -> tf.Tensor:
+    return tf.transpose(scores[0], (2, 0, 1))

@@ -1,0 +1,1 @@
+"""Parsing photos by ONNX Runtime, NumPy and Pillow: no TensorFlow, no Keras."""

@@ -1,0 +1,214 @@
+"""A model carried out by ONNX Runtime, and the search for the face in NumPy."""
+
+import functools
+import io
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stn_icnn_tf.class_sets import ClassSet
+from stn_icnn_tf.extras import needs_extra
+from stn_icnn_tf.geometry.bilinear import to_pixels
+from stn_icnn_tf.geometry.candidate_squares import candidate_squares, chosen_candidate
+from stn_icnn_tf.geometry.squares import square_around, whole_square
+from stn_icnn_tf.inference.engine import Found
+from stn_icnn_tf.models.search_thresholds import CUTS, SearchThresholds, fits
+from stn_icnn_tf.onnx_engine.pasting import Networks, paste_back, paste_probabilities
+from stn_icnn_tf.onnx_engine.pixels import Cut, candidate_views, resized
+
+# Members of the file that `export.engine_file` makes.
+FACE, VIEW, SETTINGS = "face.onnx", "view.onnx", "model.json"
+
+
+class _Parsed(NamedTuple):
+    """What is known of a square before anything is pasted; see `FaceSearch`."""
+
+    cut: Cut
+    said: Networks
+    theta: np.ndarray
+    own_square: np.ndarray
+    confidence: float
+    found: float
+
+
+class OnnxEngine:
+    """See `Engine`; on the CPU, in float32.
+
+    The rules of `FaceSearch`, whose masks these are, up to rounding.
+
+    Args:
+        content: of a file that `export.engine_file` makes.
+
+    Raises:
+        ImportError: if the extra `onnx` is missing.
+        ValueError: if it is no such file, or damaged.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        try:
+            # Zip files tell damage by their checksums.
+            with zipfile.ZipFile(io.BytesIO(content)) as file:
+                members = {name: file.read(name) for name in (FACE, VIEW, SETTINGS)}
+            settings = json.loads(members[SETTINGS])
+        except (zipfile.BadZipFile, KeyError, ValueError) as error:
+            raise ValueError(
+                f"Argument `content` must be what engine_file makes. Received: {error}"
+            ) from error
+        self._view_content = members[VIEW]
+        self._face = _session(members[FACE])
+        self.class_set = ClassSet.from_config(settings["class_set"])
+        self.mean_crop = settings["mean_crop"]
+        self._mean_centers = np.asarray(self.mean_crop, "float32")[:, 1:]
+        self._canvas_size = settings["canvas_size"]
+        self._view_size = settings["coarse_image_size"]
+        self._thresholds = SearchThresholds(**settings["search_thresholds"])
+        self._cut_thresholds = self._thresholds.of_cuts()
+
+    def parse_framed(self, photos: Sequence[np.ndarray]) -> list[Found]:
+        """Parses photos as they are, one by one: no slower than together."""
+        return [self._framed(photo) for photo in photos]
+
+    def _framed(self, photo: np.ndarray) -> Found:
+        height, width = photo.shape[:2]
+        square = whole_square((width, height))
+        parsed = self._parse(_two_pixels_at_least(photo), square)
+        is_sure = self._thresholds.is_sure(parsed.confidence, parsed.found)
+        return {
+            "mask": self._mask(parsed)[:height, :width],
+            "theta": parsed.theta,
+            "square": square,
+            "confidence": parsed.confidence,
+            "found": parsed.found,
+            "own_square": parsed.own_square,
+            "fits": is_sure and fits(parsed.own_square, square, self._thresholds),
+        }
+
+    def find(self, photo: np.ndarray, framed: Found) -> Found:
+        """Searches for the face of a photo."""
+        own_square, cuts = framed["own_square"], CUTS
+        if self._thresholds.is_sure(framed["confidence"], framed["found"]):
+            return self._cut_until_it_fits(photo, own_square, cuts)
+        square, is_better = self._best_candidate(photo, framed)
+        if is_better:
+            # A candidate is not yet the face's own square, which is cut out of it.
+            return self._cut_until_it_fits(photo, square, cuts + 1)
+        if fits(own_square, framed["square"], self._thresholds):
+            return framed
+        return self._cut_until_it_fits(photo, own_square, cuts)
+
+    def parse_square(self, photo: np.ndarray, square: np.ndarray) -> Found:
+        """Parses the face that lies about in a square."""
+        return self._cut_until_it_fits(photo, np.asarray(square, "float32"), CUTS + 1)
+
+    def probabilities(self, photo: np.ndarray) -> np.ndarray:
+        """Tells how probable each class is."""
+        height, width = photo.shape[:2]
+        square = whole_square((width, height))
+        return self.square_probabilities(_two_pixels_at_least(photo), square)[
+            :height, :width
+        ]
+
+    def square_probabilities(self, photo: np.ndarray, square: np.ndarray) -> np.ndarray:
+        """Does so for a face in a square."""
+        parsed = self._parse(photo, np.asarray(square, "float32"))
+        side = int(parsed.cut.side)
+        planes = paste_probabilities(parsed.said, side, self.class_set)
+        back = np.stack([parsed.cut.to_photo(plane) for plane in planes], axis=-1)
+        back[back.sum(axis=-1) < 0.5] = np.eye(1, self.class_set.num_classes)
+        return back
+
+    def _cut_until_it_fits(
+        self, photo: np.ndarray, square: np.ndarray, cuts: int
+    ) -> Found:
+        for _ in range(cuts):
+            parsed, parsed_in = self._parse(photo, square), square
+            square = parsed.own_square
+            if fits(square, parsed_in, self._cut_thresholds):
+                break
+        mask = self._mask(parsed)
+        return {"mask": mask, "theta": parsed.theta, "square": parsed_in}
+
+    def candidate_confidence(self, photo: np.ndarray) -> np.ndarray:
+        """Tells how sure the coarse net is of each candidate crop, see `candidates`.
+
+        Returns:
+            float32 `(count,)`, confidence times the share of the parts that are found.
+        """
+        views = candidate_views(photo, self._view_size)
+        (sure,) = self._view.run(["sure"], {"view": views})
+        return sure.prod(axis=1)
+
+    def _best_candidate(
+        self, photo: np.ndarray, framed: Found
+    ) -> tuple[np.ndarray, bool]:
+        height, width = photo.shape[:2]
+        whole = framed["confidence"] * framed["found"]
+        squares = candidate_squares((width, height))
+        return chosen_candidate(self.candidate_confidence(photo), whole, squares)
+
+    def _parse(self, photo: np.ndarray, square: np.ndarray) -> _Parsed:
+        """Runs the networks on a square of a photo."""
+        size = np.asarray(photo.shape[1::-1], "float32")
+        cut = Cut(square, size, np.radians(self._cut_thresholds.roll))
+        canvas = resized(cut.pixels(photo), (self._canvas_size,) * 2)
+        names = [output.name for output in self._face.get_outputs()]
+        outputs = self._face.run(names, {"image": canvas[None]})
+        values = dict(zip(names, outputs, strict=True))
+        # The corner pixels of the canvas lie a little within those of the square.
+        canvas_size, side = np.float32(self._canvas_size), cut.side
+        inwards = (side / (side - 1.0)) * ((canvas_size - 1.0) / canvas_size)
+        counts = [len(part.classes) for part in self.class_set.parts]
+        patches = np.split(values["patches"], np.cumsum(counts)[:-1])
+        said = Networks(values["theta"] * inwards, patches, values.get("base"))
+        theta = cut.theta_to_photo(said.theta)
+        own_square = square_around(to_pixels(theta[..., 2], size), self._mean_centers)
+        confidence, found = values["sure"]
+        return _Parsed(cut, said, theta, own_square, confidence, found)
+
+    def _mask(self, parsed: _Parsed) -> np.ndarray:
+        pasted = paste_back(parsed.said, int(parsed.cut.side), self.class_set)
+        return parsed.cut.to_photo(pasted)
+
+    @functools.cached_property
+    def _view(self) -> Any:
+        """Made when it is first needed: many photos need no search."""
+        return _session(self._view_content)
+
+
+def _session(content: bytes) -> Any:
+    onnxruntime = import_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = _cores()
+    # Else its threads keep the cores busy while they wait for work.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(
+        content, options, providers=["CPUExecutionProvider"]
+    )
+
+
+def import_onnxruntime() -> Any:
+    """Imports ONNX Runtime.
+
+    Raises:
+        ImportError: if the extra `onnx` is missing.
+    """
+    with needs_extra('engine="onnx" needs onnxruntime', "onnx"):
+        import onnxruntime
+    return onnxruntime
+
+
+def _cores() -> int:
+    """Counts the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _two_pixels_at_least(photo: np.ndarray) -> np.ndarray:
+    """Appends black to a photo of one pixel a side, which has no extent for theta."""
+    missing = [(0, max(2 - length, 0)) for length in photo.shape[:2]]
+    return np.pad(photo, (*missing, (0, 0))) if np.any(missing) else photo
