@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import stn_icnn_tf
-from stn_icnn_tf.pretrained import load_model, shipped_models
+from stn_icnn_tf.pretrained import load_model
+from stn_icnn_tf.shipped import shipped_models
 from tests.helpers import small_model
 from tfds_builders.synthetic_faces.drawing import draw_face
 

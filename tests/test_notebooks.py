@@ -6,7 +6,8 @@ import pathlib
 import pytest
 
 from stn_icnn_tf.class_sets import HEAD
-from stn_icnn_tf.pretrained import load_model, shipped_models
+from stn_icnn_tf.pretrained import load_model
+from stn_icnn_tf.shipped import shipped_models
 from tests.helpers import shake, small_model
 
 FOLDER = pathlib.Path(__file__).parents[1] / "notebooks"

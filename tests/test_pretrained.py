@@ -15,8 +15,8 @@ from stn_icnn_tf.pretrained import (
     differing_arguments,
     load_model,
     save_compact,
-    shipped_models,
 )
+from stn_icnn_tf.shipped import shipped_models
 from tests.helpers import faces, shake, small_model
 from trainers import release
 

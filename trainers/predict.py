@@ -40,6 +40,7 @@ from trainers.common.paths import (
 )
 from trainers.common.photo_parsing import WriteLine, parse_photos
 from trainers.common.photos import list_photos, output_stems, unique_photos
+from trainers.common.quiet import quietly_loaded
 from trainers.common.streams import STDIN, result_stream
 
 FLAGS = flags.FLAGS
@@ -121,14 +122,15 @@ def main(argv: list[str]) -> None:
         effects = Effects.from_flags()
         _check_clips(clips, effects)
         output, to_stdout = _where_to(from_stdin, effects)
-        parser = FaceParser(
-            FLAGS.model,
-            FLAGS.find_faces,
-            FLAGS.detect_faces,
-            FLAGS.precision,
-            None,
-            FLAGS.engine,
-        )
+        with quietly_loaded():
+            parser = FaceParser(
+                FLAGS.model,
+                FLAGS.find_faces,
+                FLAGS.detect_faces,
+                FLAGS.precision,
+                None,
+                FLAGS.engine,
+            )
         effects.check(parser.class_set, FLAGS.overwrite)
     with result_stream() if to_stdout else contextlib.nullcontext() as stream:
         if stream is not None and not FLAGS.json:

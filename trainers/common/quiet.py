@@ -11,7 +11,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, cast
 
 from absl import app, flags, logging
@@ -90,8 +90,27 @@ def quiet_libraries() -> None:
         end = filter_stderr(_NOISE)
 
         def loaded() -> None:
-            if "tensorflow" in sys.modules:  # It looks for accelerators only now.
-                sys.modules["tensorflow"].config.list_physical_devices()
+            _find_accelerators()
             end()
 
         app.call_after_init(loaded)
+
+
+@contextlib.contextmanager
+def quietly_loaded() -> Iterator[None]:
+    """Silences TensorFlow where a block of a script is the first to load it."""
+    if "tensorflow" in sys.modules or os.environ.get(LEVEL) == "0":
+        yield
+        return
+    end = filter_stderr(_NOISE)
+    try:
+        yield
+        _find_accelerators()
+    finally:
+        end()
+
+
+def _find_accelerators() -> None:
+    """Has TensorFlow say now what it says when it first looks for them."""
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].config.list_physical_devices()
