@@ -32,8 +32,8 @@ def test_binary_cross_entropy_by_hand_and_at_the_extremes():
 
 
 def test_smooth_l1_breaks_at_one():
-    values = smooth_l1(tf.constant([-3.0, -1.0, 0.5, 2.0]))
-    np.testing.assert_allclose(values, [2.5, 0.5, 0.125, 1.5])
+    values = smooth_l1(tf.constant([-3.0, -1.0, 0.5, 1.5, 2.0]))
+    np.testing.assert_allclose(values, [2.5, 0.5, 0.125, 1.0, 1.5])
 
 
 def test_theta_loss_leaves_absent_parts_out():
@@ -127,6 +127,12 @@ def test_background_may_be_any_class_that_is_not_drawn(scale):
     # Where everything is drawn, nothing changes, to the last digit.
     np.testing.assert_array_equal(merged[1], logits[1])
     assert loss[1] == np.array(cross_entropy(target, logits))[1]
+
+
+def test_the_first_class_alone_may_be_what_is_not_drawn():
+    hidden = np.array([[1.0, 1.0, 0.0]], "float32")
+    merged = merge_undrawn(np.zeros((1, 1, 1, 3), "float32"), hidden)
+    np.testing.assert_allclose(np.array(merged).ravel()[[0, 2]], [np.log(2), 0.0])
 
 
 def test_hidden_classes_share_the_gradient_of_background_and_drawn_ones_do_not():
