@@ -37,15 +37,15 @@ def test_smooth_l1_breaks_at_one():
 
 
 def test_theta_loss_leaves_absent_parts_out():
-    target = np.random.default_rng(0).normal(size=(2, 2, 2, 3)).astype("float32")
+    target = np.random.default_rng(0).normal(size=(3, 3, 2, 3)).astype("float32")
     theta = target.copy()
     # Of part 1 the numbers (s, t_x, t_y) are off by these; the others do not count.
     theta[:, 1] -= [[0.5, 7.0, 0.25], [7.0, 7.0, 1.0]]
-    present = np.array([[True, False], [True, True]])
+    present = np.array([[1, 0, 1], [1, 1, 1], [0, 1, 0]], bool)
     loss = np.array(theta_loss(target, theta, present))
     expected = (0.5 * 0.5**2 + 0.5 * 0.25**2 + 0.5) / 3
-    np.testing.assert_allclose(loss, [0.0, expected / 2], rtol=1e-5)
-    assert not np.any(theta_loss(target, theta, np.zeros((2, 2), bool)))
+    np.testing.assert_allclose(loss, [0.0, expected / 3, expected], rtol=1e-5)
+    assert not np.any(theta_loss(target, theta, np.zeros((3, 3), bool)))
 
 
 def test_part_targets_give_each_part_its_classes_and_the_rest_to_background():
