@@ -29,6 +29,7 @@ from trainers.common.flags import (
     usage_errors,
 )
 from trainers.common.label_map import LabelMap
+from trainers.common.markdown import markdown_table
 from trainers.common.paths import define_path, output_folder
 from trainers.common.timing import compiled_masks, machine, time_in_turn
 
@@ -164,7 +165,7 @@ def format_rows(rows: dict[str, dict], threads: list[int]) -> str:
     first = next(iter(rows.values()))
     times = [f"ms, {count} thread{'s' * (count > 1)}" for count in threads]
     heads = ["", "MB", "overall", "mean_f1", "equal", "equal on parts", *times]
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    table = []
     for name, row in rows.items():
         cells = [name, f"{row['megabytes']:.1f}"]
         for key in ("overall", "mean_f1"):
@@ -174,8 +175,8 @@ def format_rows(rows: dict[str, dict], threads: list[int]) -> str:
             f"{100.0 * row['equal_parts']:.2f} %",
         ]
         cells += [f"{row['ms'][t]:.0f}" if t in row["ms"] else "" for t in threads]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        table.append(cells)
+    return markdown_table(heads, table)
 
 
 def main(argv: list[str]) -> None:

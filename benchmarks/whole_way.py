@@ -26,6 +26,7 @@ from stn_icnn_tf.face_parser import ENGINES, FaceParser
 from stn_icnn_tf.photos import read_photo
 from trainers.common.charts import write_record
 from trainers.common.flags import refuse_arguments, usage_errors
+from trainers.common.markdown import markdown_table
 from trainers.common.paths import define_path, output_file
 from trainers.common.photo_parsing import parse_photos
 from trainers.common.photos import list_photos
@@ -151,7 +152,7 @@ def format_rows(rows: dict[str, dict]) -> str:
     starts = ("parser", "face_parse", "large")
     heads = ["", *(f"{name}, s (processor s), MB" for name in starts)]
     heads += ["bare/s", "whole/s", "ratio"]
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    table = []
     for engine, row in rows.items():
         cells = [engine]
         for name in starts:
@@ -161,8 +162,8 @@ def format_rows(rows: dict[str, dict]) -> str:
                 f"{start['peak_mb']:.0f}"
             )
         cells += [f"{row['rates'][key]:.2f}" for key in ("bare", "whole", "ratio")]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        table.append(cells)
+    return markdown_table(heads, table)
 
 
 def main(argv: list[str]) -> None:

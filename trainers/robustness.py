@@ -21,6 +21,7 @@ from stn_icnn_tf.visualize import contact_sheet, window_boxes
 from trainers.common.charts import write_record
 from trainers.common.data import decoded_photos, load_photos
 from trainers.common.flags import define_scoring_flags, refuse_arguments, usage_errors
+from trainers.common.markdown import markdown_table
 from trainers.common.paths import define_path, output_folder
 from trainers.evaluation.occlusion import cover_parts
 from trainers.missing_parts import window_errors
@@ -166,12 +167,12 @@ def format_report(
     scores: dict[str, dict[str, float]], windows: dict[str, float]
 ) -> str:
     """Formats what `measure` found, in Markdown."""
-    lines = ["| photo | overall | lost | mean_f1 |", "|---|---|---|---|"]
-    lines += [
-        f"| {name} | {row['overall']:.3f} | {row['lost']:.3f} | {row['mean_f1']:.3f} |"
-        for name, row in scores.items()
+    columns = ("overall", "lost", "mean_f1")
+    rows = [
+        (name, *(f"{row[key]:.3f}" for key in columns)) for name, row in scores.items()
     ]
-    lines += [
+    lines = [
+        markdown_table(("photo", *columns), rows),
         "",
         f"One part covered, {windows['parts']} times: its window holds the whole part "
         f"in {windows['held']:.1%} (not covered: {windows['held_uncovered']:.1%}), and "

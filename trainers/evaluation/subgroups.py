@@ -8,6 +8,7 @@ import numpy as np
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.geometry.windows import part_centers
 from stn_icnn_tf.metrics import scores
+from trainers.common.markdown import markdown_table
 
 # Bounds between the groups: side of the box around all parts in pixels, share of
 # the mouth that is inner mouth, degrees between the line through the eyes and level.
@@ -140,9 +141,10 @@ class SubgroupScores:
 
 def format_subgroups(rows: dict[str, dict[str, float]]) -> str:
     """Formats the groups as a table in Markdown."""
-    lines = ["| photos with | photos | overall | mean_f1 |", "|---|---|---|---|"]
-    lines += [
-        f"| {name} | {row['photos']} | {row['overall']:.3f} | {row['mean_f1']:.3f} |"
-        for name, row in rows.items()
-    ]
-    return "\n".join(lines)
+    return markdown_table(
+        ("photos with", "photos", "overall", "mean_f1"),
+        [
+            (name, str(r["photos"]), f"{r['overall']:.3f}", f"{r['mean_f1']:.3f}")
+            for name, r in rows.items()
+        ],
+    )
