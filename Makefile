@@ -88,7 +88,7 @@ web-test: web  ## Test that page, in the machine's Chromium.
 test: venv  ## Run the tests, but for the slow ones.
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m 'not slow'
 
-slow: venv  ## Run those that train or parse in several processes, for minutes.
+slow: venv  ## Run those that take minutes: several processes, kills, a built page.
 	$(BIN)/python -m pytest -m slow
 
 coverage: venv  ## Run the tests, and list the branches that none of them takes.

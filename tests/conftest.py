@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import shutil
 from collections.abc import Callable, Iterator
 
 # Before TensorFlow or Keras is imported by anything.
@@ -12,13 +11,6 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 import keras
 import pytest
 import tensorflow as tf
-
-CHROMIUM_ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update"),
-    # A moving test picture in the place of a webcam, and nobody to ask.
-    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
-)
 
 
 def _split_cpu() -> None:
@@ -133,14 +125,12 @@ def connect(request: pytest.FixtureRequest, stand_in: tuple) -> Callable:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[object]:
     """Starts the machine's Chromium once: a process can drive no second one."""
-    playwright = pytest.importorskip(
+    pytest.importorskip(
         "playwright.sync_api", reason="needs Playwright: pip install -e '.[dev]'"
     )
-    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
+    from benchmarks.web_page import find_chromium, open_chromium
+
+    if find_chromium() is None:
         pytest.skip("NOT TESTED: no Chromium (apt-get install chromium, or CHROMIUM=)")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=CHROMIUM_ARGUMENTS)
+    with open_chromium() as browser:
         yield browser
-        browser.close()

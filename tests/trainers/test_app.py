@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.web_page import PATIENCE
 from stn_icnn_tf.class_sets import HEAD
 from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.photos import photo_array
 from tests.helpers import photos
-from tests.web.conftest import PATIENCE
 from trainers import app
 
 

@@ -4,37 +4,13 @@ What is missing is said, and the tests are skipped: Playwright (the extra `dev`)
 Chromium (Debian's package, or the path in CHROMIUM), or the built page.
 """
 
-import contextlib
-import functools
-import http.server
-import pathlib
-import threading
-
 import numpy as np
 import pytest
 from PIL import Image
 
-WEB = pathlib.Path(__file__).parents[2] / "web"
-BUILD = WEB / "build"
-# In milliseconds. A parse takes some 10 seconds, and the machine may have other things
-# to do; what comes later does not come.
-PATIENCE = 120_000
+from benchmarks.web_page import BUILD, PATIENCE, serve
 
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """What `python -m http.server` is, but quiet."""
-
-    def log_message(self, *args):
-        pass
-
-
-@contextlib.contextmanager
-def serve(folder):
-    handler = functools.partial(QuietHandler, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+WEB = BUILD.parent
 
 
 @pytest.fixture(scope="package")
@@ -42,6 +18,7 @@ def modules(chromium):
     """Calls what web/src exports: takes a module and the body of a function of it."""
     with serve(WEB / "src") as address:
         page = chromium.new_page()
+        page.set_default_timeout(PATIENCE)
         page.goto(address + "icon.svg")  # No page of its own: a place to import from.
 
         def call(module, body, **arguments):
@@ -71,15 +48,6 @@ def astronaut(tmp_path_factory):
     path = tmp_path_factory.mktemp("photos") / "astronaut.png"
     Image.fromarray(data.astronaut()).save(path)
     return path
-
-
-@contextlib.contextmanager
-def wait_for_result(page):
-    """Waits until the page has done with the photo that it is given meanwhile."""
-    before = page.get_attribute("body", "data-settled")
-    yield
-    after = f'body:not([data-settled="{before}"])'
-    page.wait_for_selector(after, timeout=PATIENCE)
 
 
 def state(page):

@@ -1,4 +1,7 @@
-"""The built page, as a person uses it: see conftest.py for what it needs."""
+"""The built page, as a person uses it: see conftest.py for what it needs.
+
+Minutes, so `make test` leaves it out, also where the page is built: `make web-test`.
+"""
 
 import io
 import pathlib
@@ -9,9 +12,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from benchmarks.web_page import BUILD, PATIENCE, wait_for_result
 from stn_icnn_tf.class_sets import HEAD
 from stn_icnn_tf.parsed_face import ParsedFace
-from tests.web.conftest import BUILD, PATIENCE, WEB, state, wait_for_result
+from tests.web.conftest import WEB, state
+
+pytestmark = pytest.mark.slow
 
 
 def open_page(chromium, site, **options):
@@ -25,10 +31,14 @@ def open_page(chromium, site, **options):
     return page
 
 
-def parse(page, file, search=True):
+def choose_search(page, search):
     if page.is_checked("#search") != search:
         page.evaluate("document.querySelector('details').open = true")
         page.set_checked("#search", search)
+
+
+def parse(page, file, search=True):
+    choose_search(page, search)
     with wait_for_result(page):
         page.set_input_files("#file", file)
 
@@ -235,6 +245,30 @@ def test_what_is_no_picture_gets_a_message(chromium, site, astronaut, tmp_path):
     page.context.close()
 
 
+def test_a_dropped_photo_and_the_example_are_parsed(chromium, site):
+    page = open_page(chromium, site)
+    choose_search(page, False)
+    with wait_for_result(page):
+        page.click("#example")
+    example = state(page)["mask"]
+    assert "parts found" in page.inner_text("#status")
+    dropped = page.evaluate_handle("""async () => {
+        const blob = await (await fetch("astronaut.png")).blob();
+        const dropped = new DataTransfer();
+        dropped.items.add(new File([blob], "me.png", { type: "image/png" }));
+        return dropped;
+    }""")
+    page.dispatch_event("#drop", "dragover", {"dataTransfer": dropped})
+    assert "over" in page.get_attribute("#drop", "class").split()
+    with wait_for_result(page):
+        page.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
+    np.testing.assert_array_equal(state(page)["mask"], example)
+    with page.expect_download() as download:
+        page.click("#save-mask")
+    assert download.value.suggested_filename == "me_mask.png"
+    page.context.close()
+
+
 def test_what_is_shown_is_parsed_whatever_fails_meanwhile(
     chromium, site, astronaut, tmp_path
 ):
@@ -255,11 +289,12 @@ def test_what_is_shown_is_parsed_whatever_fails_meanwhile(
 
 def test_a_model_that_cannot_be_loaded_is_said(chromium, site, astronaut):
     context = chromium.new_context()
+    context.set_default_timeout(PATIENCE)
     context.route("**/face.onnx.gz", lambda route: route.fulfill(status=404))
     page = context.new_page()
     page.goto(site)
     alert = page.get_by_role("alert").filter(has_text="The model could not be loaded")
-    alert.wait_for(timeout=PATIENCE)
+    alert.wait_for()
     assert "404" in alert.inner_text()
     # And again to whoever tries.
     with wait_for_result(page):
@@ -303,8 +338,7 @@ def test_a_photo_without_a_face_is_said_and_a_phones_width_works(
 
 def test_the_webcam_takes_a_photo(chromium, site):
     page = open_page(chromium, site)
-    page.evaluate("document.querySelector('details').open = true")
-    page.set_checked("#search", False)
+    choose_search(page, False)
     page.click("#webcam")
     dialog = page.get_by_role("dialog", name="Webcam")
     dialog.wait_for()
