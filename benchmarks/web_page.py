@@ -7,7 +7,8 @@ import os
 import pathlib
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from stn_icnn_tf.extras import needs_extra
@@ -55,17 +56,35 @@ def open_chromium() -> Iterator[Any]:
         browser.close()
 
 
+# What a server sends for the page to use threads; web/space.md asks for the same.
+THREADS = {
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
 class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """What `python -m http.server` is, but quiet."""
+    """What `python -m http.server` is, but quiet, and with headers more."""
+
+    def __init__(self, *args, headers: Mapping[str, str], **kwargs) -> None:
+        self._more = headers
+        super().__init__(*args, **kwargs)
+
+    def end_headers(self) -> None:
+        for name, value in self._more.items():
+            self.send_header(name, value)
+        super().end_headers()
 
     def log_message(self, *args) -> None:
         pass
 
 
 @contextlib.contextmanager
-def serve(folder: pathlib.Path) -> Iterator[str]:
-    """Serves a folder on this machine; yields its address."""
-    handler = functools.partial(_QuietHandler, directory=folder)
+def serve(
+    folder: pathlib.Path, headers: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[str]:
+    """Serves a folder on this machine, with further headers; yields its address."""
+    handler = functools.partial(_QuietHandler, directory=folder, headers=headers)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"

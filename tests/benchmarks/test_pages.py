@@ -1,28 +1,30 @@
-"""How `benchmarks.pages` opens pages, on one that says how wide it is."""
+"""How `benchmarks.pages` takes pictures, of a page that is high."""
 
 import pytest
 from absl import app
+from PIL import Image
 
 from benchmarks import pages
 from benchmarks.web_page import serve
 
 
-def test_pages_are_opened_at_their_widths(chromium, tmp_path):
-    (tmp_path / "index.html").write_text("<title>a page</title>")
-
-    def looks(widths):
-        with serve(tmp_path) as address:
-            for page, name, is_whole in pages.opened(
-                chromium, address, (1000, 700, 0.5), widths
-            ):
-                size = page.evaluate("[innerWidth, innerHeight, devicePixelRatio]")
-                yield size, name, is_whole
-
-    assert list(looks([])) == [([1000, 700, 0.5], "", False)]
-    assert list(looks([390, 768])) == [
-        ([390, pages.HEIGHT, 1], "_390", True),
-        ([768, pages.HEIGHT, 1], "_768", True),
-    ]
+def test_a_picture_is_of_what_is_seen_or_of_the_whole_page(
+    chromium, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(pages, "SETTLES", 1)
+    (tmp_path / "index.html").write_text("<body style='margin: 0; height: 1200px'>")
+    file = tmp_path / "look.png"
+    with serve(tmp_path) as address:
+        with pages.opened(chromium, address, (1000, 700, 0.5)) as page:
+            pages.take_pictures(page, file, [])
+        with pages.opened(chromium, address, (1000, 700, 1.0)) as page:
+            pages.take_pictures(page, file, [390, 768])
+    sizes = {p.name: Image.open(p).size for p in tmp_path.glob("*.png")}
+    assert sizes == {
+        "look.png": (500, 350),
+        "look_390.png": (390, 1200),
+        "look_768.png": (768, 1200),
+    }
 
 
 def test_a_page_that_is_not_built_is_named(monkeypatch, tmp_path):

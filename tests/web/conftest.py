@@ -37,8 +37,8 @@ def modules(chromium):
 def site(chromium):
     if not (BUILD / "index.html").exists():
         pytest.skip("NOT TESTED: the page is not built (make web)")
-    with serve(BUILD) as address:
-        yield address
+    with serve(WEB) as address:
+        yield f"{address}{BUILD.name}/"  # In a folder, as a project's GitHub Page.
 
 
 @pytest.fixture(scope="package")

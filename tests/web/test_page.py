@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from benchmarks.web_page import BUILD, PATIENCE, wait_for_result
+from benchmarks.web_page import BUILD, PATIENCE, THREADS, serve, wait_for_result
 from stn_icnn_tf.class_sets import HEAD
 from stn_icnn_tf.parsed_face import ParsedFace
 from tests.web.conftest import WEB, state
@@ -81,6 +81,25 @@ def test_the_mask_is_that_of_the_export_for_a_fixed_size(
     print(f"Equal to the export: {equal:.3%} of {expected.size} pixels")
     assert equal >= 0.999
     assert found["square"] == {"x": 255.5, "y": 255.5, "side": 512, "roll": 0}
+
+
+def test_threads_are_used_where_the_server_lets_them(chromium, site, astronaut):
+    space = (BUILD / "README.md").read_text().lower()
+    assert all(f"{name}: {value}".lower() in space for name, value in THREADS.items())
+    masks = []
+    with serve(BUILD, THREADS) as isolated:
+        for address in (site, isolated):
+            page = open_page(chromium, address)
+            parse(page, astronaut, search=False)
+            masks.append(state(page)["mask"])
+            threads = min(page.evaluate("navigator.hardwareConcurrency"), 4)
+            expected = 1 if address == site else threads
+            ending = "" if expected == 1 else "s"
+            runs_on = page.inner_text("#fact-backend")
+            assert runs_on == f"CPU, {expected} thread{ending}"
+            assert page.errors == []
+            page.context.close()
+    assert np.mean(masks[0] == masks[1]) > 0.9999
 
 
 def test_the_face_is_found_as_by_python(parsed, astronaut, head):
