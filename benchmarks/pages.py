@@ -92,7 +92,7 @@ def picture_app(chromium: Any, output: pathlib.Path, widths: list[int]) -> None:
     address = gradio_page.launch(built, "127.0.0.1", 0, block=False)
     with opened(chromium, address, (*APP, 1.0 if widths else SCALE)) as page:
         page.locator("input[type=file]").first.set_input_files(EXAMPLE)
-        page.get_by_role("cell", name="hair").first.wait_for()
+        page.get_by_role("cell", name="hair").last.wait_for()
         page.wait_for_timeout(SETTLES)
         take_pictures(page, output / "app.png", widths)
     built.close()
