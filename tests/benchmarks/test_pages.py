@@ -6,6 +6,9 @@ from PIL import Image
 
 from benchmarks import pages
 from benchmarks.web_page import serve
+from stn_icnn_tf.class_sets import HEAD
+from tests.helpers import photos
+from tests.trainers.test_app import parse
 
 
 def test_a_picture_is_of_what_is_seen_or_of_the_whole_page(
@@ -31,3 +34,17 @@ def test_a_page_that_is_not_built_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(pages, "EXAMPLE", tmp_path / "astronaut.png")
     with pytest.raises(app.UsageError, match="make web"):
         pages.main(["pages"])
+
+
+@pytest.mark.slow
+def test_the_page_from_python_is_pictured_once_it_has_parsed(
+    chromium, tmp_path, monkeypatch
+):
+    pytest.importorskip("gradio", reason="needs the extra: pip install -e '.[app]'")
+    monkeypatch.setattr(pages, "EXAMPLE", tmp_path / "astronaut.png")
+    Image.fromarray(photos(40, 30)).save(pages.EXAMPLE)
+    monkeypatch.setattr(parse, "class_set", HEAD, raising=False)
+    monkeypatch.setattr(pages, "FaceParser", lambda model: parse)
+    pages.picture_app(chromium, tmp_path, [])
+    width, height = Image.open(tmp_path / "app.png").size
+    assert (width, height) == tuple(round(pages.SCALE * side) for side in pages.APP)
