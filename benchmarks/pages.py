@@ -33,7 +33,7 @@ from trainers.common.paths import define_path, output_folder
 FLAGS = flags.FLAGS
 
 # Of the pictures in the docs: width and height, and pixels a CSS pixel.
-BROWSER, APP, SCALE = (1150, 792), (1000, 1140), 0.75
+BROWSER, APP, SCALE = (1150, 792), (1024, 1168), 0.75
 # Of the window that is as wide as one asks for.
 HEIGHT = 844
 # Milliseconds until all has moved into its place.
