@@ -51,11 +51,11 @@ def define_flags() -> None:
 def parse_all(
     parse: Callable[[np.ndarray], object], frames: list[np.ndarray]
 ) -> tuple[list[np.ndarray], float]:
-    """Parses frames; returns the masks, and seconds a frame but for the first."""
+    """Parses frames; returns the masks, and processor seconds a frame but the first."""
     first = parse(frames[0]).mask
-    start = time.perf_counter()
+    start = time.process_time()
     masks = [first, *(parse(frame).mask for frame in frames[1:])]
-    return masks, (time.perf_counter() - start) / (len(frames) - 1)
+    return masks, (time.process_time() - start) / (len(frames) - 1)
 
 
 def filmed(
@@ -135,7 +135,9 @@ def main(argv: list[str]) -> None:
         before, after = f1[:, which].mean(axis=1)
         print(f"F1 {what}: {before:.4f} before, {after:.4f} after")
     before, after = np.mean(seconds, axis=0)
-    print(f"\nSeconds a frame: {before:.3f} before, {after:.3f} after: ", end="")
+    print(
+        f"\nProcessor seconds a frame: {before:.3f} before, {after:.3f} after: ", end=""
+    )
     print(f"{after / before:.2f} times. Searches in the jumps: {video.searches}")
     print(f"Picture: {output}")
 

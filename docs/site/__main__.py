@@ -36,6 +36,23 @@ def existing(nav: Any, pages: pathlib.Path) -> Any:
     return [entry for entry in (existing(e, pages) for e in nav) if entry]
 
 
+def run_mkdocs(config: pathlib.Path, site: pathlib.Path) -> int:
+    """Builds a site strictly, prints what is wrong; returns the exit status."""
+    # Not --quiet: it hides warnings from --strict as well.
+    mkdocs = [sys.executable, "-m", "mkdocs", "build", "--strict"]
+    built = subprocess.run(
+        [*mkdocs, f"--config-file={config}", f"--site-dir={site}"],
+        # The theme's makers' advice to move on; mkdocs.yml has it.
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in built.stderr.splitlines():
+        if line and not line.startswith("INFO"):
+            print(line, file=sys.stderr)
+    return built.returncode
+
+
 def main() -> int:
     """Builds; returns the exit status."""
     shutil.rmtree(BUILD, ignore_errors=True)
@@ -50,14 +67,9 @@ def main() -> int:
     config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
     config["nav"] = existing(config["nav"], pages)
     (BUILD / "mkdocs.yml").write_text(yaml.safe_dump(config, sort_keys=False))
-    mkdocs = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
-    built = subprocess.run(
-        [*mkdocs, f"--config-file={BUILD / 'mkdocs.yml'}", f"--site-dir={SITE}"],
-        # The theme's makers' advice to move on; mkdocs.yml has it.
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-    )
-    if built.returncode:
-        return built.returncode
+    built = run_mkdocs(BUILD / "mkdocs.yml", SITE)
+    if built:
+        return built
     wrong = check_reference(ROOT, SITE)
     print(*wrong or [f"The site is in {SITE.relative_to(ROOT)}."], sep="\n")
     return 1 if wrong else 0

@@ -5,9 +5,10 @@ import pathlib
 import re
 
 import pytest
+import yaml
 
 pages = pytest.importorskip("docs.site.pages", reason="the extra `docs`")
-from docs.site.__main__ import existing
+from docs.site.__main__ import existing, run_mkdocs
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -95,6 +96,25 @@ def test_nav_leaves_out_pages_that_are_not_there(tmp_path):
         {"E": ["b.md"]},
     ]
     assert existing(nav, tmp_path) == [{"A": "a.md"}, {"C": ["a.md"]}]
+
+
+def test_the_build_is_strict(tmp_path, capfd):
+    """As `mkdocs.yml` says: dead anchors, and pages that no `nav` names, fail."""
+    known = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["validation"]
+    config, docs = tmp_path / "mkdocs.yml", tmp_path / "docs"
+    settings = {"site_name": "a", "theme": "mkdocs", "plugins": []}
+    settings |= {"validation": known, "nav": ["a.md", "index.md"]}
+    config.write_text(yaml.safe_dump(settings))
+    docs.mkdir()
+    (docs / "index.md").write_text("# Start\n\n[there](a.md#here)\n")
+    (docs / "a.md").write_text("# A\n\n## Here\n")
+    assert run_mkdocs(config, tmp_path / "site") == 0
+    assert capfd.readouterr().err == ""
+    (docs / "a.md").write_text("# A\n")
+    (docs / "lost.md").write_text("# Lost\n")
+    assert run_mkdocs(config, tmp_path / "site") != 0
+    said = capfd.readouterr().err
+    assert "lost.md" in said and "#here" in said
 
 
 def test_every_link_of_the_project_goes_to_a_file(tmp_path):
