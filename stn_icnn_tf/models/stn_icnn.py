@@ -110,6 +110,7 @@ class StnIcnn(Pipeline, keras.Model):
         coarse_filters: channels of each row of the coarse net.
         part_filters: channels of each row of the part nets.
         localization_filters: channels of each pair of convs of the localizer.
+        num_interlinks: interlink layers of the coarse net and of each part net.
         activation: see `InterlinkedCNN`.
         search_thresholds: from which photos on the face is searched for, where it is:
             the arguments of `SearchThresholds`. None: its defaults.
@@ -150,6 +151,7 @@ class StnIcnn(Pipeline, keras.Model):
         coarse_filters: tuple[int, ...] = (8, 16, 24, 32),
         part_filters: tuple[int, ...] = (8, 16, 24, 32),
         localization_filters: tuple[int, ...] = (16, 32, 64, 64),
+        num_interlinks: int = 3,
         activation: str = "relu",
         search_thresholds: dict[str, float] | None = None,
         dtype: Any = None,
@@ -180,6 +182,7 @@ class StnIcnn(Pipeline, keras.Model):
         self.coarse_filters = tuple(coarse_filters)
         self.part_filters = tuple(part_filters)
         self.localization_filters = tuple(localization_filters)
+        self.num_interlinks = num_interlinks
         self.activation = activation
         self.search_thresholds = SearchThresholds(**(search_thresholds or {}))
 
@@ -187,13 +190,18 @@ class StnIcnn(Pipeline, keras.Model):
         policy = self.dtype_policy
         if coarse_net == "residual":
             self.coarse = ResidualInterlinkedCNN(
-                self.class_set.num_classes, coarse_filters, dtype=policy, name="coarse"
+                self.class_set.num_classes,
+                coarse_filters,
+                num_interlinks,
+                dtype=policy,
+                name="coarse",
             )
         else:
             self.coarse = InterlinkedCNN(
                 self.class_set.num_classes,
                 coarse_filters,
-                activation=activation,
+                num_interlinks,
+                activation,
                 background=COARSE_BACKGROUND,
                 dtype=policy,
                 name="coarse",
@@ -211,7 +219,8 @@ class StnIcnn(Pipeline, keras.Model):
             part.net: InterlinkedCNN(
                 1 + len(part.classes),
                 part_filters,
-                activation=activation,
+                num_interlinks,
+                activation,
                 background=PATCH_BACKGROUND,
                 dtype=policy,
                 name=part.net,
@@ -288,6 +297,7 @@ class StnIcnn(Pipeline, keras.Model):
             coarse_filters=list(self.coarse_filters),
             part_filters=list(self.part_filters),
             localization_filters=list(self.localization_filters),
+            num_interlinks=self.num_interlinks,
             activation=self.activation,
             search_thresholds=dataclasses.asdict(self.search_thresholds),
             dtype=self.dtype_policy.name,

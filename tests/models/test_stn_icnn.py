@@ -223,7 +223,8 @@ def learn_by_heart(steps=200):
     coarse net and of the pasted mask.
     """
     sizes = {"coarse_size": 64, "patch_size": 25, "canvas_size": 96}
-    model = small_model(**sizes, coarse_filters=(8, 8))
+    # The bounds of what is learnt are those of whole nets.
+    model = small_model(**sizes, coarse_filters=(8, 8), num_interlinks=3)
     batch = next(iter(training_batches(faces(2), framing_of(model), None, 2, 0, 0)))
     stage = dataclasses.replace(JOINT, theta_weight=30.0, coarse_weight=3.0)
     optimizer = FusedAdam(keras.optimizers.schedules.CosineDecay(3e-3, steps))
@@ -292,6 +293,15 @@ def test_mixed_bfloat16_keeps_the_geometry_in_float32():
         outputs["theta"], plain(photos(1, 40, 40))["theta"], rtol=1e-6
     )
     assert StnIcnn.from_config(model.get_config()).dtype_policy == model.dtype_policy
+
+
+@pytest.mark.parametrize("coarse_net", ["interlinked", "residual"])
+def test_interlinks_are_those_of_every_net(coarse_net):
+    model = small_model(coarse_net=coarse_net, num_interlinks=2)
+    nets = [model.coarse, *model.part_nets.values()]
+    assert {len(net.interlinks) for net in nets} == {2}
+    assert StnIcnn.from_config(model.get_config()).num_interlinks == 2
+    assert StnIcnn().num_interlinks == 3
 
 
 @pytest.mark.parametrize(
