@@ -8,7 +8,8 @@ BIN = .venv/bin
 
 DOWNLOADS ?= downloads
 SEEDS ?= 0 1 2
-# Processes of `make test`; each takes some 3 GB and a core.
+# Processes of `make test`; each takes some 3 GB and a core. The tests of a file share
+# what is slow to make, and so a process.
 TEST_WORKERS ?= 2
 
 .PHONY: help venv demo head helen celebamask_hq web web-test test slow coverage mutants docs \
@@ -86,13 +87,13 @@ web-test: web  ## Test that page, in the machine's Chromium.
 	$(BIN)/python -m pytest tests/web
 
 test: venv  ## Run the tests, but for the slow ones.
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m 'not slow'
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m 'not slow'
 
 slow: venv  ## Run those that take minutes: several processes, kills, a built page.
 	$(BIN)/python -m pytest -m slow
 
 coverage: venv  ## Run the tests, and list the branches that none of them takes.
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --cov --cov-report=term
 
 mutants: venv  ## Change the code in one place at a time (MODULE=losses): does a test notice?
 	$(BIN)/python -m pip install --quiet 'cosmic-ray>=8.7,<9'

@@ -28,22 +28,6 @@ def _split_cpu() -> None:
 _split_cpu()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(
-    config: pytest.Config, items: list[pytest.Item]
-) -> None:
-    """Keeps tests that share something slow to make in one process of xdist's.
-
-    Those are the tests of a file, and in all files those of the served model.
-    """
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        is_served = "served" in getattr(item, "fixturenames", ())
-        group = "served" if is_served else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(autouse=True)
 def seed() -> None:
     """Seeds Python, NumPy and TensorFlow before every test."""
