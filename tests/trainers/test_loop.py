@@ -1,5 +1,6 @@
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import resource
@@ -11,7 +12,8 @@ import pytest
 import tensorflow as tf
 
 from stn_icnn_tf.data.augment import AUGMENTATIONS, Augmentation
-from tests.helpers import faces, mirrored, small_model
+from tests import helpers
+from tests.helpers import ONE_NET, mirrored
 from trainers.configs.schedules import SCHEDULES, get_schedule
 from trainers.configs.stages import Stage
 from trainers.training import loop, steps
@@ -21,6 +23,9 @@ from trainers.training.history import read_history
 from trainers.training.loop import Trainer
 from trainers.training.objectives import stage_losses
 from trainers.training.steps import network_variables
+
+faces = functools.partial(helpers.faces, class_set=ONE_NET)
+small_model = functools.partial(helpers.small_model, class_set=ONE_NET)
 
 ONE = ["CPU:0"]
 TWO = ["CPU:0", "CPU:1"]

@@ -1,5 +1,6 @@
 """`trainers.train` in this process: a run folder through all that befalls it."""
 
+import functools
 import json
 import logging
 import shutil
@@ -10,8 +11,10 @@ import pytest
 import tensorflow as tf
 from absl import app
 
+from stn_icnn_tf.class_sets import CLASS_SETS
 from stn_icnn_tf.pretrained import load_model
-from tests.helpers import SMALL, call_script, faces, small_model
+from tests import helpers
+from tests.helpers import ONE_NET, ONE_NET_HEAD, SMALL, call_script
 from trainers import train
 from trainers.training import presence
 from trainers.training.history import read_history
@@ -19,12 +22,17 @@ from trainers.training.loop import Trainer
 from trainers.training.presence import find_presence
 from trainers.training.run_lock import locked
 
+faces = functools.partial(helpers.faces, class_set=ONE_NET)
+
 INFO = types.SimpleNamespace(full_name="faces/1.0.0", metadata=None, splits={})
 MODEL = [f"--set_model={k}={v}" for k, v in SMALL.items()]
 MODEL = [text.replace("(", "").replace(")", "").replace(" ", "") for text in MODEL]
 
 
 def draw_data(monkeypatch):
+    """Has `trainers.train` find drawn faces, and names for the class sets of tests."""
+    monkeypatch.setitem(CLASS_SETS, "one_net", ONE_NET)
+    monkeypatch.setitem(CLASS_SETS, "one_net_head", ONE_NET_HEAD)
     sizes = {"train": 8, "validation": 2}
     monkeypatch.setattr(
         train, "load_builder", lambda *_: types.SimpleNamespace(info=INFO)
@@ -39,6 +47,7 @@ def run(folder, *arguments, coarse=1, localization=1):
         train,
         f"--run_dir={folder}",
         *MODEL,
+        "--class_set=one_net",
         "--set=all.decay=halving",
         f"--set=coarse.epochs={coarse}",
         f"--set=localization.epochs={localization}",
@@ -188,7 +197,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is(tmp_path):
 
 
 def test_a_model_to_start_from_is_part_of_the_run(tmp_path):
-    small_model().save(tmp_path / "start.keras")
+    helpers.small_model(class_set=ONE_NET).save(tmp_path / "start.keras")
     arguments = {"coarse": 0, "localization": 0}
     run(tmp_path / "run", f"--init_from={tmp_path / 'start.keras'}", **arguments)
     shutil.move(tmp_path / "start.keras", tmp_path / "moved.keras")
@@ -231,13 +240,13 @@ def test_rare_classes_are_looked_for_once_and_repeated(tmp_path, monkeypatch):
 
     monkeypatch.setattr(presence, "find_presence", find)
     threshold = "--set=coarse.repeat_threshold=0.5"
-    head = "--class_set=head"
+    head = "--class_set=one_net_head"
     for _ in range(2):
         run(tmp_path / "run", threshold, head, localization=0)
-    assert looked == [19]
+    assert looked == [9]
     with np.load(tmp_path / "run" / "class_presence.npz") as arrays:
         (table,) = arrays.values()
-    assert table.shape == (8, 19)
+    assert table.shape == (8, 9)
     for row, example in zip(table, faces(8), strict=True):
         ids, counts = np.unique(example["segmentation_mask"], return_counts=True)
         enough = counts >= 40 / 512**2 * counts.sum()
