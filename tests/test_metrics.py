@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD
+from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD, ClassSet, Part
 from stn_icnn_tf.metrics import (
     FaceParsingScores,
     confusion_matrix,
@@ -190,6 +190,25 @@ def test_what_is_not_drawn_has_no_score():
     assert result == alone
 
 
+def test_a_column_of_all_that_is_drawn_has_its_score():
+    result = scores(np.eye(9, dtype=int), undrawn=(1, 2, 5, 6, 7, 8))
+    assert result["eyes"] == 1.0
+    assert "brows" not in result and "mouth" not in result
+
+
+def test_one_class_of_no_part_and_one_pixel_are_enough():
+    one_base = ClassSet(
+        names=("background", "nose", "skin"),
+        palette=((0, 0, 0), (9, 9, 9), (99, 99, 99)),
+        parts=(Part("nose", "nose", (1,)),),
+    )
+    matrix = np.diag([5, 1, 0])
+    matrix[0, 2] = 1
+    result = scores(matrix, one_base)
+    assert result["nose_precision"] == result["nose_recall"] == 1.0
+    assert result["parts_mean_f1"] == 1.0 and result["mean_f1"] == 0.5
+
+
 @pytest.mark.parametrize("jit_compile", [True, False])
 def test_metric_counts_what_is_not_drawn_as_background(jit_compile):
     rng = np.random.default_rng(0)
@@ -209,4 +228,6 @@ def test_metric_counts_what_is_not_drawn_as_background(jit_compile):
     told = np.where(np.isin(guess, undrawn), 0, guess)
     expected = scores(np.array(confusion_matrix(labels, told, 19)), HEAD, undrawn)
     assert {name: float(score) for name, score in result.items()} == expected
+    counted = confusion_matrix(labels, told, 19)
+    np.testing.assert_array_equal(metric.matrix, counted)
     assert "skin_f1" not in expected and "ears" not in expected

@@ -115,10 +115,10 @@ def test_part_centers_of_a_batch_do_not_mix():
     masks = np.zeros((3, 7, 9), "uint8")
     masks[0, 1:4, 2:5] = 3
     masks[2, 5, 6:9] = 3
-    masks[2, 0, 0] = 8  # The last class, and the last mask.
+    masks[2, 1, 4] = 8  # The last class, and the last mask; one pixel.
     centers, present = map(np.array, part_centers(masks))
     np.testing.assert_allclose(centers[:, 2], [[3, 2], [0, 0], [7, 5]])
-    np.testing.assert_allclose(centers[2, 5], [0, 0])
+    np.testing.assert_allclose(centers[2, 5], [4, 1])
     expected = np.zeros((3, 6), bool)
     expected[0, 2] = expected[2, 2] = expected[2, 5] = True
     np.testing.assert_array_equal(present, expected)
@@ -135,6 +135,11 @@ def test_face_ratio_compares_the_parts_that_are_there():
     np.testing.assert_allclose(face_ratio(centers, two, mean), [2.0], rtol=1e-6)
     one = np.array([[False, False, True]])
     np.testing.assert_allclose(face_ratio(centers, one, mean), [1.0])
+    # Each face of a batch is measured by itself.
+    several = np.concatenate([centers, centers, 3 * centers])
+    present = np.concatenate([two, one, two])
+    ratios = face_ratio(several, present, mean)
+    np.testing.assert_allclose(ratios, [2.0, 1.0, 6.0], rtol=1e-6)
 
 
 def test_target_theta_by_hand():
