@@ -14,6 +14,8 @@ from tfds_builders.zip_path import ZipPath, folded
 Root = pathlib.Path | ZipPath
 
 _KINDS = {"JPEG": "a JPEG photo", "PNG": "an 8-bit PNG mask"}
+# Pillow's modes of which decoders make different pixels, or 8 bits lose some.
+_REFUSED = {"JPEG": ("CMYK",), "PNG": ("I", "I;16", "I;16B")}
 _MOST_ERRORS = 20
 # More files that are missing from one folder are named together.
 _MOST_MISSING = 3
@@ -33,6 +35,10 @@ class MissingFile(ValueError):
         super().__init__(f"{path} is missing: {expected} was expected")
         self.folder, self.name = path.parent, path.name
         self.expected = expected
+
+
+class _OtherMode(ValueError):
+    """A picture of a mode that is not read."""
 
 
 def _grouped(errors: Sequence[ValueError | str]) -> list[str]:
@@ -161,9 +167,15 @@ def _naming(path: Root, kind: str) -> Iterator[None]:
     # A damaged file raises almost anything: OSError, SyntaxError, zlib.error,
     # zipfile.BadZipFile, ...
     except Exception as error:
+        reason = f" ({error})" if isinstance(error, _OtherMode) else ""
         raise ValueError(
-            f"{path} cannot be decoded: {_KINDS[kind]} was expected"
+            f"{path} cannot be decoded: {_KINDS[kind]} was expected{reason}"
         ) from error
+
+
+def _check_mode(picture: Image.Image, kind: str) -> None:
+    if picture.mode in _REFUSED[kind]:
+        raise _OtherMode(f"its pixels are of the mode {picture.mode}")
 
 
 def read_picture(path: Root, kind: str) -> Image.Image:
@@ -179,6 +191,7 @@ def read_picture(path: Root, kind: str) -> Image.Image:
     with _naming(path, kind):
         picture = Image.open(io.BytesIO(path.read_bytes()), formats=(kind,))
         picture.load()
+        _check_mode(picture, kind)
     return picture
 
 
@@ -214,4 +227,5 @@ def read_photo(path: Root) -> tuple[bytes, tuple[int, int]]:
         # Decoded at an eighth of its size, which is fast and reads all of the file.
         photo.draft("L", (size[0] // 8, size[1] // 8))
         photo.load()
+        _check_mode(photo, "JPEG")
     return content, size

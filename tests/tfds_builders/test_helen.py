@@ -202,6 +202,18 @@ def test_every_bad_file_is_named_before_anything_is_generated(root, tmp_path):
     assert f"60_1.jpg is {size[0]}x{size[1]}" in message
 
 
+def test_pixels_that_8_bits_or_other_decoders_change_are_named(root):
+    photo = root / "images" / "30_1.jpg"
+    Image.open(photo).convert("CMYK").save(photo)
+    mask = layout.label_path(root, "40_1", 5)
+    size = Image.open(mask).size
+    Image.new("I;16", size).save(mask)
+    with pytest.raises(ValueError, match="30_1.jpg cannot be .* of the mode CMYK"):
+        check_all(root)
+    with pytest.raises(ValueError, match="lbl05.png cannot be .* of the mode I;16"):
+        layout.read_mask(root, "40_1", 5)
+
+
 def test_masks_that_are_missing_are_named_once(root):
     for name in [name for listed in LISTS.values() for name in listed]:
         shutil.rmtree(root / "labels" / name)
