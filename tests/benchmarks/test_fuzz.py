@@ -52,7 +52,8 @@ def test_what_is_wrong_is_noticed(pixels, verdict, tmp_path):
             raise pixels
         return pixels
 
-    assert re.match(verdict, fuzz.judge("FaceParser", read, tmp_path, content))
+    reader = fuzz.Reader(read)
+    assert re.match(verdict, fuzz.judge(reader, tmp_path, content))
     if isinstance(pixels, np.ndarray):
-        broken = fuzz.judge("FaceParser", read, tmp_path, content[:60])
+        broken = fuzz.judge(reader, tmp_path, content[:60])
         assert broken == "WRONG: Pillow cannot read it"
