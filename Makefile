@@ -117,7 +117,9 @@ lint: venv  ## Check style, format and types.
 	$(BIN)/mypy
 
 audit: venv  ## Look for known weaknesses in what is installed (asks the package index).
-	$(BIN)/pip-audit --local --skip-editable
+	mkdir -p build
+	$(BIN)/python -m pip freeze --local --exclude-editable > build/audit.txt
+	$(BIN)/pip-audit --strict --no-deps --disable-pip -r build/audit.txt
 
 format: venv  ## Fix what can be fixed and format.
 	$(BIN)/ruff check --fix .
