@@ -138,6 +138,7 @@ assert 0 <= before["mean_f1"] <= 1 and 0 <= after["mean_f1"] <= 1
 """
 
 
+@pytest.mark.slow
 def test_fine_tune_notebook(head_file, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib", reason="the extra `plots`")
     outputs = run(

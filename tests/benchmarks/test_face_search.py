@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from tests.helpers import script, shake, small_model
 
@@ -19,6 +20,7 @@ def run(folder, *arguments):
     return record["forms"], record["cost"], done.stdout
 
 
+@pytest.mark.slow
 def test_script_compares_scores_and_times(tmp_path):
     never = dict.fromkeys(("confidence", "found", "smallest"), 0.0)
     never |= {"largest": 99.0, "shift": 99.0, "roll": 180.0}

@@ -47,6 +47,7 @@ def test_wrong_pixels_are_counted_by_distance():
     ]
 
 
+@pytest.mark.slow
 def test_script(tmp_path):
     from tests.helpers import script
 

@@ -55,6 +55,7 @@ def test_every_case_is_answered_rightly(cases, judge):
     }
 
 
+@pytest.mark.slow
 def test_load_on_a_process_of_its_own(cases, served, tmp_path, monkeypatch):
     shutil.copytree(served[1], tmp_path / "3")
     # Smaller and fewer of everything; a hundred are enough to see an answer lost.

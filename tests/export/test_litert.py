@@ -246,6 +246,7 @@ def test_forms_are_scored_against_labels_and_each_other():
     assert "0.8750 (-0.1250)" in table and "| 20 |  |" in table
 
 
+@pytest.mark.slow
 def test_scripts_export_and_compare(model, tmp_path):
     from tests.helpers import script
 

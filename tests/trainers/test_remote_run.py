@@ -97,6 +97,7 @@ def test_errors_name_the_remote_folder(remote):
         raise RunError(f"delete {opened.local}/coarse")
 
 
+@pytest.mark.slow
 def test_a_remote_run_goes_on_like_a_local_one(remote, tmp_path, monkeypatch, capsys):
     draw_data(monkeypatch)
     run(tmp_path / "run", coarse=2, localization=0)
