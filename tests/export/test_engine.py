@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from stn_icnn_tf import FaceParser, VideoParser
+from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD
 from stn_icnn_tf.export import engine_cache
 from stn_icnn_tf.export.engine import engine_file
 from stn_icnn_tf.geometry.candidate_squares import CLOSER
 from stn_icnn_tf.inference import large_photos
 from stn_icnn_tf.inference.candidates import candidate_views, coarse_confidence
 from stn_icnn_tf.onnx_engine.engine import OnnxEngine
-from tests.helpers import ONE_NET, ONE_NET_HEAD, faces, photos, shake, small_model
+from tests.helpers import ONE_NET_HEAD, faces, photos, shake, small_model
 
 for _module in ("onnx", "onnxruntime", "tf2onnx"):
     pytest.importorskip(_module, reason="needs the extra: pip install -e '.[onnx]'")
@@ -25,7 +26,7 @@ SEARCHED = {**AS_IT_IS, "confidence": 0.99}
 SIZES = [(50, 70), (90, 40), (64, 64), (150, 131), (30, 1)]
 
 
-def shaken(class_set=ONE_NET, **thresholds):
+def shaken(class_set, **thresholds):
     keras.utils.set_random_seed(0)
     model = small_model(class_set=class_set, search_thresholds=thresholds)
     shake(model, seed=7)  # Labels of all kinds, whatever the class set.
@@ -41,7 +42,7 @@ def drawn():
     return [np.asarray(example["image"]) for example in faces(3)]
 
 
-@pytest.fixture(scope="module", params=[ONE_NET, ONE_NET_HEAD], ids=["parts", "head"])
+@pytest.fixture(scope="module", params=[EIGHT_PARTS, HEAD], ids=["parts", "head"])
 def framed(request):
     return both(shaken(request.param, **AS_IT_IS, confidence=0.0, found=0.0))
 

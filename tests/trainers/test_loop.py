@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.data.augment import AUGMENTATIONS, Augmentation
 from tests import helpers
 from tests.helpers import ONE_NET, mirrored
@@ -32,13 +33,14 @@ TWO = ["CPU:0", "CPU:1"]
 RATES = {"coarse_rate": 1e-3, "localization_rate": 1e-3, "parts_rate": 1e-3}
 
 
-def train(folder, stage, devices=ONE, seed=0, show=False):
+def train(folder, stage, devices=ONE, seed=0, show=False, class_set=ONE_NET):
     keras.utils.set_random_seed(0)
     strategy = mirrored(devices)
     with strategy.scope():
-        model = small_model()
+        model = small_model(class_set=class_set)
     trainer = Trainer(model, stage, strategy, folder, seed=seed, show=show)
-    trainer.fit(faces(8), faces(3, seed=1))
+    drawn = faces(8, class_set=class_set), faces(3, seed=1, class_set=class_set)
+    trainer.fit(*drawn)
     return model
 
 
@@ -92,9 +94,10 @@ def test_resume_equals_the_uninterrupted_run(tmp_path, monkeypatch):
 
 def test_joint_stage_trains_all_three_networks(tmp_path):
     keras.utils.set_random_seed(0)
-    before = [w.numpy() for w in small_model().trainable_variables]
+    fresh = small_model(class_set=EIGHT_PARTS)  # Every part net of several.
+    before = [w.numpy() for w in fresh.trainable_variables]
     stage = Stage("end_to_end", 1, batch_size=4, **RATES)
-    after = train(tmp_path, stage).trainable_variables
+    after = train(tmp_path, stage, class_set=EIGHT_PARTS).trainable_variables
     for variable, old in zip(after, before, strict=True):
         assert np.any(variable.numpy() != old), variable.path
     logs = list((tmp_path / "end_to_end" / "logs").iterdir())
