@@ -151,14 +151,14 @@ def make_readers(folder: pathlib.Path) -> dict[str, Reader]:
     def serving_bytes(path: pathlib.Path) -> np.ndarray:
         content = path.read_bytes()
         answer = served(image_bytes=tf.constant([content]))
-        photo = None
-        if not answer["error"].numpy()[0]:
-            mask = tf.io.decode_png(answer["mask_bytes"][0]).numpy()
-            photo = decoded(content)
-            if mask.shape[:2] != photo.shape[:2]:
-                raise ValueError(f"a mask of {mask.shape} of a photo of {photo.shape}")
-            return photo
-        raise Named(answer["error"].numpy()[0].decode())
+        problem = answer["error"].numpy()[0]
+        if problem:
+            raise Named(problem.decode())
+        mask = tf.io.decode_png(answer["mask_bytes"][0]).numpy()
+        photo = decoded(content)
+        if mask.shape[:2] != photo.shape[:2]:
+            raise ValueError(f"a mask of {mask.shape} of a photo of {photo.shape}")
+        return photo
 
     def image_of(example: dict) -> np.ndarray:
         return decode_example(example)["image"].numpy()

@@ -1,6 +1,7 @@
 """Small models and data that several tests share."""
 
 import contextlib
+import dataclasses
 import io
 import struct
 import subprocess
@@ -12,7 +13,8 @@ import tensorflow as tf
 from absl import flags
 from PIL import Image
 
-from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD, ClassSet, Part
+from benchmarks.kills import ONE_NET
+from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD
 from stn_icnn_tf.data.preprocess import Framing
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from tfds_builders.synthetic_faces.drawing import draw_face
@@ -29,19 +31,12 @@ SMALL = {
 }
 
 
-def _one_net(names):
-    """One net for six parts: a graph a third the size, where parts do not matter."""
-    parts = [
-        Part(name, "any", (k,), flipped="right" in name)
-        for k, name in enumerate(EIGHT_PARTS.names[1:7], 1)
-    ]
-    palette = EIGHT_PARTS.palette[:7] + HEAD.palette[: len(names) - 7]
-    return ClassSet(names, palette, parts, mirror_pairs=EIGHT_PARTS.mirror_pairs)
-
-
-ONE_NET = _one_net(EIGHT_PARTS.names[:7])
 # What the coarse net alone labels, too.
-ONE_NET_HEAD = _one_net((*EIGHT_PARTS.names[:7], "skin", "hair"))
+ONE_NET_HEAD = dataclasses.replace(
+    ONE_NET,
+    names=(*ONE_NET.names, "skin", "hair"),
+    palette=(*ONE_NET.palette, *HEAD.palette[:2]),
+)
 
 
 def mirrored(devices):

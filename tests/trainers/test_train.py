@@ -14,7 +14,7 @@ from absl import app
 from stn_icnn_tf.class_sets import CLASS_SETS
 from stn_icnn_tf.pretrained import load_model
 from tests import helpers
-from tests.helpers import ONE_NET, ONE_NET_HEAD, SMALL, call_script
+from tests.helpers import ONE_NET, ONE_NET_HEAD, call_script, model_flags
 from trainers import train
 from trainers.training import presence
 from trainers.training.history import read_history
@@ -25,8 +25,6 @@ from trainers.training.run_lock import locked
 faces = functools.partial(helpers.faces, class_set=ONE_NET)
 
 INFO = types.SimpleNamespace(full_name="faces/1.0.0", metadata=None, splits={})
-MODEL = [f"--set_model={k}={v}" for k, v in SMALL.items()]
-MODEL = [text.replace("(", "").replace(")", "").replace(" ", "") for text in MODEL]
 
 
 def draw_data(monkeypatch):
@@ -46,7 +44,7 @@ def run(folder, *arguments, coarse=1, localization=1):
     call_script(
         train,
         f"--run_dir={folder}",
-        *MODEL,
+        *model_flags(),
         "--class_set=one_net",
         "--set=all.decay=halving",
         f"--set=coarse.epochs={coarse}",
