@@ -74,9 +74,11 @@ def training_batches(
     """
     variants = augmentation.variants if augmentation else 1
 
+    @tf.autograph.experimental.do_not_convert
     def make_variants(example: dict) -> tf.data.Dataset:
         return tf.data.Dataset.from_tensors(example).repeat(variants).enumerate()
 
+    @tf.autograph.experimental.do_not_convert
     def prepare(index: tf.Tensor, numbered: tuple[tf.Tensor, dict]) -> dict:
         variant, example = numbered
         # Steps of 10 leave room for the draws that one example makes of its key.

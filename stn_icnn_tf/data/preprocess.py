@@ -2,6 +2,9 @@
 
 Datasets are those of `tfds_builders`: examples `{"image", "segmentation_mask",
 "name"}`. Those of a labelled folder have `image_file`, a path, for `image`.
+
+What a dataset maps is kept from AutoGraph: there is nothing to convert, and it would
+take a run's first seconds to read its source.
 """
 
 import dataclasses
@@ -93,6 +96,7 @@ def _read_file(path: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(photo, (None, None, 3))
 
 
+@tf.autograph.experimental.do_not_convert
 def decode_label(example: dict[str, tf.Tensor]) -> tf.Tensor:
     """Decodes a label where it is still encoded; its ids become the model's.
 
@@ -112,6 +116,7 @@ def decode_label(example: dict[str, tf.Tensor]) -> tf.Tensor:
     return mask
 
 
+@tf.autograph.experimental.do_not_convert
 def decode_example(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Decodes a photo and its label where they are still encoded, or still a file.
 
@@ -139,6 +144,7 @@ def _background(example: dict[str, tf.Tensor], class_set: ClassSet) -> tf.Tensor
     return tf.one_hot(0, class_set.num_classes)
 
 
+@tf.autograph.experimental.do_not_convert
 def frame_example(
     example: dict[str, tf.Tensor],
     framing: Framing,

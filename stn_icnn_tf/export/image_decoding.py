@@ -32,6 +32,7 @@ def decode_photo(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """
     nothing = tf.zeros((0, 0, 3), tf.uint8), tf.zeros((2,), tf.int64)
 
+    @tf.autograph.experimental.do_not_convert
     def decode(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         size = _read_size(encoded)
         photo = tf.cond(_fits(size), lambda: _read_pixels(encoded), lambda: nothing[0])

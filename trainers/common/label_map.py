@@ -171,6 +171,7 @@ class LabelMap:
         table = tf.constant(self.table, tf.uint8)
         background = tf.constant(self.background)
 
+        @tf.autograph.experimental.do_not_convert
         def add(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             return {**example, "label_table": table, "background": background}
 

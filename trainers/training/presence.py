@@ -32,6 +32,7 @@ def find_presence(
         bool `(photos, classes)`: whether a class has at least `LEAST` of the pixels.
     """
 
+    @tf.autograph.experimental.do_not_convert
     def count(example: dict[str, tf.Tensor]) -> tf.Tensor:
         ids = tf.cast(tf.reshape(decode_label(example), [-1]), tf.int32)
         counts = tf.math.bincount(ids, minlength=num_classes, maxlength=num_classes)
