@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import io
 import struct
 import subprocess
@@ -58,16 +59,17 @@ def framing_of(model):
     return Framing.of(model)
 
 
+@functools.cache
+def _face(index, side, seed, class_set):
+    rng = np.random.default_rng((seed, index))
+    size = (side + int(rng.integers(0, 9)), side - int(rng.integers(0, 9)))
+    image, mask = draw_face(rng, size, class_set)
+    return {"image": image, "segmentation_mask": mask[..., None], "name": str(index)}
+
+
 def faces(count, side=96, seed=0, class_set=EIGHT_PARTS):
     """A dataset of drawn faces of several sizes, shaped like the builders'."""
-    examples = []
-    for index in range(count):
-        rng = np.random.default_rng((seed, index))
-        size = (side + int(rng.integers(0, 9)), side - int(rng.integers(0, 9)))
-        image, mask = draw_face(rng, size, class_set)
-        examples.append(
-            {"image": image, "segmentation_mask": mask[..., None], "name": str(index)}
-        )
+    examples = [_face(index, side, seed, class_set) for index in range(count)]
     return tf.data.Dataset.from_generator(
         lambda: iter(examples),
         output_signature={
