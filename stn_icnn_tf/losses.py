@@ -83,7 +83,7 @@ def binary_cross_entropy(target: Tensor, logits: Tensor) -> Tensor:
     return _mean_per_example(ops.softplus(logits) - logits * target)
 
 
-def dice_loss(target: Tensor, logits: Tensor) -> Tensor:
+def dice_loss(target: Tensor, logits: Tensor, whole_batch: bool = False) -> Tensor:
     """One minus the soft F1 score, mean over the foreground classes that are there.
 
     Not in the paper. Parts are some 5 % of a photo's pixels, and cross entropy
@@ -92,6 +92,10 @@ def dice_loss(target: Tensor, logits: Tensor) -> Tensor:
     Args:
         target: float `(batch, height, width, classes)`, one-hot, background first.
         logits: float, of the same shape.
+        whole_batch: whether a class has one score over all photos of the batch. Where
+            a label is a few doubtful pixels, the score of that photo says little, and
+            pixels of a class that the photo does not show count as well. The result
+            then hangs on which photos are together: on the batch, and on replicas.
 
     Returns:
         float `(batch,)`, in 0..1; 0 where no part is there.
@@ -101,6 +105,11 @@ def dice_loss(target: Tensor, logits: Tensor) -> Tensor:
     size = ops.sum(target, axis=(1, 2))[:, 1:]
     overlap = ops.sum(probabilities * target, axis=(1, 2))[:, 1:]
     total = ops.sum(probabilities, axis=(1, 2))[:, 1:] + size
+    if whole_batch:
+        size, overlap, total = (
+            ops.broadcast_to(ops.sum(x, axis=0, keepdims=True), ops.shape(x))
+            for x in (size, overlap, total)
+        )
     present = ops.cast(size > 0, "float32")
     values = (1.0 - 2.0 * overlap / (total + 1e-3)) * present
     return ops.sum(values, axis=1) / ops.maximum(ops.sum(present, axis=1), 1.0)

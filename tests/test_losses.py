@@ -96,6 +96,11 @@ def test_dice_loss_is_one_minus_soft_f1_of_the_classes_that_are_there():
     both[..., 0] = 1.0
     both[0, 0, 0], both[0, 0, 1] = [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
     np.testing.assert_allclose(dice_loss(both, even), [5 / 7], atol=1e-3)
+    # Over the whole batch: class 1 has 2 + 1 pixels, class 2 one, and each photo 4/3
+    # of either: 1 - 2 * 1 / (8/3 + 3) and 1 - 2/3 / (8/3 + 1); the same for each photo.
+    batch, logits = np.concatenate([target, both]), np.concatenate([even, even])
+    whole = dice_loss(batch, logits, whole_batch=True)
+    np.testing.assert_allclose(whole, [(11 / 17 + 9 / 11) / 2] * 2, atol=1e-3)
     # What keeps the division from 0 / 0 makes no loss negative.
     assert dice_loss(both, np.where(both > 0, 50.0, -50.0).astype("float32")) >= 0.0
 

@@ -11,7 +11,8 @@ from absl import app, flags
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.data.augment import AUGMENTATIONS, Augmentation
-from stn_icnn_tf.data.preprocess import Framing, frame_example
+from stn_icnn_tf.data.pasting import paste_worn
+from stn_icnn_tf.data.preprocess import Framing, decode_example, frame_example
 from stn_icnn_tf.files import written_beside
 from stn_icnn_tf.visualize import contact_sheet, overlay
 from trainers.common.data import load_photos
@@ -70,13 +71,21 @@ def preview_rows(
         pictures, uint8 `(side, side, 3)`, `1 + variants` a photo.
     """
     framing = Framing("letterbox", side, side, class_set)
+    photos = dataset.map(decode_example)
+    # As in training, where a photo before it may give a photo something.
+    given = [
+        paste_worn(
+            photos.map(lambda example: (0, example)), class_set, augmentation, (seed, k)
+        )
+        for k in range(variants)
+    ]
     pictures = []
-    for row, example in enumerate(dataset):
+    for row, (example, *others) in enumerate(tf.data.Dataset.zip((photos, *given))):
         framed = [frame_example(example, framing)]
-        for variant in range(variants):
+        for variant, (_, other) in enumerate(others):
             # As in training: steps of 10 leave room for an example's draws.
             key = tf.constant([seed, (row * variants + variant) * 10], tf.int64)
-            framed.append(frame_example(example, framing, augmentation, key))
+            framed.append(frame_example(other, framing, augmentation, key))
         pictures += [
             overlay(f["image"].numpy(), f["mask"].numpy(), class_set=class_set)
             for f in framed

@@ -32,6 +32,9 @@ class Augmentation:
             drawn evenly in its logarithm; 1 for none.
         blurred: share of the photos that are blurred.
         mirror: whether photos are mirrored left to right.
+        pasted: share of the photos that are given hat, glasses or necklace
+            of another, see `pasting.paste_worn`.
+        recolored: share of the photos of which cloth and hat change their colour.
         probability: of each operation, if `operations` is `"independent"`.
         operations: how the paper's operations are drawn. `"independent"`: each
             with `probability`. `"counted"`, the paper's: first how many, 1 to 4
@@ -58,6 +61,8 @@ class Augmentation:
     blur: float = 1.0
     blurred: float = 0.25
     mirror: bool = False
+    pasted: float = 0.0
+    recolored: float = 0.0
     probability: float = 0.5
     operations: str = "independent"
     alone: "Augmentation | None" = None
@@ -78,6 +83,11 @@ class Augmentation:
             raise ValueError(
                 "Arguments `blur` and `blurred` must be at least 1 and in 0..1. "
                 f"Received: blur={self.blur}, blurred={self.blurred}"
+            )
+        if not (0 <= self.pasted <= 1 and 0 <= self.recolored <= 1):
+            raise ValueError(
+                "Arguments `pasted` and `recolored` must be in 0..1. "
+                f"Received: pasted={self.pasted}, recolored={self.recolored}"
             )
         if self.operations not in DRAWS:
             raise ValueError(
@@ -103,6 +113,7 @@ _HELEN_COMBINED = Augmentation(rotation=15.0, shift=0.1, scale=(0.9, 1.2), **_PA
 _OURS = Augmentation(
     rotation=20.0, shift=0.1, scale=(0.8, 1.3), noise=8.0, color=0.3, mirror=True
 )
+_HEAD = dataclasses.replace(_OURS, shift=0.15, scale=(0.6, 1.3), blur=4.0, blurred=0.2)
 _MILD = dataclasses.replace(
     _OURS, rotation=10.0, scale=(0.85, 1.2), noise=4.0, color=0.2
 )
@@ -110,17 +121,19 @@ _MILD = dataclasses.replace(
 # name -> augmentation. `ours` is that of our own schedules, `wide` that of their
 # stages that find the face: tilted, far and blurred faces; `mild` that of their stages
 # that label its parts, near to the photos as they are; `mild_blurred` the same for
-# models that small photos are shown. The rest are the paper's way with the ranges of
-# the published model. On HELEN these are wider for an operation alone than for several
-# combined: `helen` tells the two apart. The strength of the noise is ours: it is not
-# printed.
+# models that small photos are shown; `head` that of coarse nets of whole heads,
+# `head_worn` nearly the same, with what people wear exchanged. The rest are the paper's
+# way with the ranges of the published model. On HELEN these are wider for an operation
+# alone than for several combined: `helen` tells the two apart. The strength of the
+# noise is ours: it is not printed.
 AUGMENTATIONS = {
     "ours": _OURS,
     "wide": dataclasses.replace(
         _OURS, rotation=30.0, shift=0.2, scale=(0.5, 1.3), blur=4.0, probability=0.4
     ),
-    "head": dataclasses.replace(
-        _OURS, shift=0.15, scale=(0.6, 1.3), blur=4.0, blurred=0.2
+    "head": _HEAD,
+    "head_worn": dataclasses.replace(
+        _HEAD, shift=0.1, scale=(0.7, 1.3), blurred=0.15, pasted=0.35, recolored=0.3
     ),
     "mild": _MILD,
     "mild_blurred": dataclasses.replace(_MILD, blur=4.0, blurred=0.2),

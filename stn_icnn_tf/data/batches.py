@@ -13,6 +13,7 @@ from stn_icnn_tf.data.mixture import (
     photos_of_each,
     repeat_photos,
 )
+from stn_icnn_tf.data.pasting import paste_worn
 from stn_icnn_tf.data.preprocess import Framing, decode_example, frame_example
 
 
@@ -106,11 +107,19 @@ def training_batches(
         .repeat()
         for dataset, times in zip(mixture.datasets, factors, strict=True)
     ]
+    pasted = augmentation is not None and augmentation.pasted > 0.0
+    if len(streams) > 1 or pasted:
+        streams = [_decoded(stream) for stream in streams]
+    if augmentation is not None and pasted:
+        streams = [
+            paste_worn(stream, framing.class_set, augmentation, (seed, epoch))
+            for stream in streams
+        ]
     if len(streams) == 1:
         drawn = streams[0].take(numbers[0])
     else:
         drawn = tf.data.Dataset.choose_from_datasets(
-            [_decoded(stream) for stream in streams], choose_sources(numbers, rng)
+            streams, choose_sources(numbers, rng)
         )
     return _without_autotune(
         share.of(

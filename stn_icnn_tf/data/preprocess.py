@@ -22,6 +22,7 @@ from stn_icnn_tf.data.augment import (
     random_warp,
     warp,
 )
+from stn_icnn_tf.data.pasting import recolor_worn
 from stn_icnn_tf.geometry.affine import frame_theta
 from stn_icnn_tf.geometry.letterbox import letterbox
 from stn_icnn_tf.geometry.windows import part_centers
@@ -208,6 +209,7 @@ def frame_example(
     exchanged = tf.gather(background, framing.class_set.mirrored_classes)
     background = tf.where(mirrored, exchanged, background)
     if augmentation is not None:
+        image = recolor_worn(augmentation, framing.class_set, image, mask, seed)
         image = random_pixels(augmentation, image, seed)
 
     coarse = (framing.image_size, framing.image_size)

@@ -92,7 +92,7 @@ def test_whole_heads_are_drawn_with_all_their_classes(draw, monkeypatch):
     builder = types.SimpleNamespace(info=info)
     monkeypatch.setattr(data, "load_builder", lambda *_: builder)
     monkeypatch.setattr(data, "load_split", lambda *_: faces(2, class_set=HEAD))
-    cells = draw(class_set="head", schedule="head_cpu")
+    cells = draw(class_set="head", augmentation="head_worn")
     assert cells.shape[:2] == (2, 5)
     framing = Framing("letterbox", SIDE, SIDE, HEAD)
     for row, photo in zip(cells, faces(2, class_set=HEAD), strict=True):

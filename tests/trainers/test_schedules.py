@@ -72,6 +72,9 @@ def test_overrides_by_name_and_number():
     assert stages[2].jitter == 0.5
     with pytest.raises(ValueError, match="one of.*helen_alone.*=none"):
         get_schedule("cpu", ("all.augmentation=none",))
+    assert get_schedule("head_cpu", ("coarse.batch_dice=true",))[0].batch_dice
+    with pytest.raises(ValueError, match="true or false.*=yes"):
+        get_schedule("head_cpu", ("coarse.batch_dice=yes",))
 
 
 @pytest.mark.parametrize(

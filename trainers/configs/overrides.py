@@ -22,6 +22,7 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
 _READERS: dict[Any, tuple[Callable[[str], Any], str]] = {
     int: (int, "a whole number"),
     float: (float, "a number"),
+    bool: ({"true": True, "false": False}.__getitem__, "true or false"),
     str: (str, "a word"),
     tuple[int, ...]: (_whole_numbers, "whole numbers with commas between them"),
     float | tuple[Jitter, ...]: (float, "a number"),

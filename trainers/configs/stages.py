@@ -60,6 +60,8 @@ class Stage:
             alone likes windows that miss their part; this holds them.
         dice_weight: weight of the Dice loss within the coarse and the part loss; 0
             gives the paper's losses (eq. 16 and 18).
+        batch_dice: whether the Dice loss of the coarse net is that of all photos that
+            a replica has in a step, instead of each photo's, see `losses.dice_loss`.
         jitter: in `parts` and `end_to_end`, how far windows are off at random: the
             part nets must bear what the localizer will get wrong, and on photos that
             it knows it errs less than on others. A number: largest move as a
@@ -84,6 +86,7 @@ class Stage:
     coarse_weight: float = 0.3
     theta_weight: float = 1.0
     dice_weight: float = 1.0
+    batch_dice: bool = False
     jitter: float | tuple[Jitter, ...] = 0.0
     repeat_threshold: float = 0.0
     augmentation: Augmentation = Augmentation()

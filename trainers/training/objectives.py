@@ -102,7 +102,7 @@ def _coarse_loss(
     target = tf.one_hot(labels, scores.shape[-1])
     loss = cross_entropy(target, scores)
     if stage.dice_weight:
-        loss += stage.dice_weight * dice_loss(target, scores)
+        loss += stage.dice_weight * dice_loss(target, scores, stage.batch_dice)
     return loss
 
 
