@@ -87,8 +87,8 @@ def chosen_candidate(
 
     Args:
         confidence: float `(count,)`, in each candidate times the share of the parts
-            that are found in it.
-        whole: float scalar, the same of the whole photo.
+            that are found in it, less where the face is not in its middle.
+        whole: float scalar, the same of the whole photo, wherever its face is.
         squares: see `candidate_squares`.
 
     Returns:

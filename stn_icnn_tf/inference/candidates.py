@@ -17,6 +17,10 @@ from stn_icnn_tf.models.pipeline import Pipeline
 
 Tensor = Any
 
+# What a candidate loses of its confidence whose face lies at its edge: most often it is
+# cut there, or is not who is meant.
+OFF_CENTER = 0.2
+
 
 def coarse_confidence(
     coarse_scores: tf.Tensor, class_set: ClassSet = EIGHT_PARTS
@@ -37,7 +41,7 @@ def coarse_confidence(
     probabilities = tf.nn.softmax(tf.cast(coarse_scores, tf.float32))
     labels = tf.argmax(probabilities, axis=-1)
     shown = tf.one_hot(labels, class_set.num_classes)
-    is_part = tf.reduce_sum(tf.gather(shown, class_set.part_classes, axis=-1), axis=-1)
+    is_part = _part_pixels(shown, class_set)
     sure = tf.reduce_sum(tf.reduce_max(probabilities, axis=-1) * is_part, axis=(1, 2))
     sure /= tf.maximum(tf.reduce_sum(is_part, axis=(1, 2)), 1.0)
     classes = tf.reduce_max(shown, axis=(1, 2))
@@ -46,6 +50,37 @@ def coarse_confidence(
         for part in class_set.parts
     ]
     return sure, tf.reduce_mean(tf.stack(found), axis=0)
+
+
+def _part_pixels(shown: tf.Tensor, class_set: ClassSet) -> tf.Tensor:
+    """Says of one-hot labels `(..., classes)` which are parts: float, `(...)`."""
+    return tf.reduce_sum(tf.gather(shown, class_set.part_classes, axis=-1), axis=-1)
+
+
+def center_weight(
+    coarse_scores: tf.Tensor, class_set: ClassSet = EIGHT_PARTS
+) -> tf.Tensor:
+    """Tells how near to the middle of a candidate crop its face lies.
+
+    Args:
+        coarse_scores: float `(views, height, width, classes)`, logits.
+        class_set: of the scores.
+
+    Returns:
+        float32 `(views,)`: 1 if the pixels that are labelled as parts lie about the
+        middle, or there are none; less by the square of the distance of their mean,
+        down to `1 - OFF_CENTER` half a side away.
+    """
+    labels = tf.argmax(coarse_scores, axis=-1)
+    is_part = _part_pixels(tf.one_hot(labels, class_set.num_classes), class_set)
+    count = tf.maximum(tf.reduce_sum(is_part, axis=(1, 2)), 1.0)
+    distance = tf.zeros_like(count)
+    for axis in (1, 2):
+        size = tf.shape(is_part)[axis]
+        place = (tf.range(tf.cast(size, tf.float32)) + 0.5) / tf.cast(size, tf.float32)
+        along = tf.reduce_sum(is_part, axis=3 - axis) * (2.0 * place - 1.0)
+        distance += tf.square(tf.reduce_sum(along, axis=1) / count)
+    return 1.0 - OFF_CENTER * tf.minimum(distance, 1.0)
 
 
 def best_candidate(
@@ -68,9 +103,11 @@ def best_candidate(
         photo.
     """
     views = candidate_views(photo, model.coarse_image_size)
-    confidence, found = coarse_confidence(model.coarse_scores(views), model.class_set)
+    scores = model.coarse_scores(views)
+    confidence, found = coarse_confidence(scores, model.class_set)
+    confidence *= found * center_weight(scores, model.class_set)
     squares = candidate_squares(width_and_height(photo))
-    return chosen_candidate(confidence * found, whole, squares)
+    return chosen_candidate(confidence, whole, squares)
 
 
 def candidate_views(photo: tf.Tensor, size: int) -> tf.Tensor:

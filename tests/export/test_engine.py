@@ -14,7 +14,11 @@ from stn_icnn_tf.export import engine_cache
 from stn_icnn_tf.export.engine import engine_file
 from stn_icnn_tf.geometry.candidate_squares import CLOSER
 from stn_icnn_tf.inference import large_photos
-from stn_icnn_tf.inference.candidates import candidate_views, coarse_confidence
+from stn_icnn_tf.inference.candidates import (
+    candidate_views,
+    center_weight,
+    coarse_confidence,
+)
 from stn_icnn_tf.onnx_engine.engine import OnnxEngine
 from tests.helpers import ONE_NET_HEAD, faces, photos, shake, small_model
 
@@ -98,8 +102,10 @@ def test_candidates_are_seen_as_with_tensorflow(searching, drawn):
     model = tensorflow.engine.model
     for photo in drawn:
         views = candidate_views(photo, model.coarse_image_size)
-        confidence, found = coarse_confidence(model.coarse_scores(views), ONE_NET_HEAD)
-        seen, known = onnx.engine.candidate_confidence(photo), confidence * found
+        scores = model.coarse_scores(views)
+        confidence, found = coarse_confidence(scores, ONE_NET_HEAD)
+        known = confidence * found * center_weight(scores, ONE_NET_HEAD)
+        seen = onnx.engine.candidate_confidence(photo)
         upright = len(CLOSER)
         np.testing.assert_allclose(seen[:upright], known[:upright], atol=1e-2)
         # Of turned ones the photo's border is blended otherwise, and a part that these

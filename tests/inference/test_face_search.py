@@ -8,15 +8,17 @@ from stn_icnn_tf.geometry.affine import make_theta
 from stn_icnn_tf.geometry.candidate_squares import CLOSER, ROLLS, candidate_squares
 from stn_icnn_tf.geometry.squares import square_around, whole_square
 from stn_icnn_tf.inference.candidates import (
+    OFF_CENTER,
     best_candidate,
     candidate_views,
+    center_weight,
     coarse_confidence,
 )
 from stn_icnn_tf.inference.face_search import FaceSearch
 from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.layers.localization import MEAN_CROP
 from stn_icnn_tf.models.search_thresholds import SearchThresholds, fits
-from tests.helpers import shake, small_model
+from tests.helpers import ONE_NET, shake, small_model
 
 MEAN = np.asarray(MEAN_CROP, "float32")
 CANDIDATES = len(CLOSER) + len(ROLLS)
@@ -206,6 +208,36 @@ def test_larger_face_is_meant_if_the_coarse_net_is_about_as_sure(
     assert bool(is_better)
     assert np.degrees(square[3]) == pytest.approx(degrees)
     assert square[2] == (100.0 if degrees else 50.0)
+
+
+def corner_labels():
+    """Parts in the middle of a view, at its left edge, nowhere, and in a corner."""
+    labels = np.zeros((4, 16, 16), int)
+    labels[0, 6:10, 6:10] = labels[1, 6:10, :4] = labels[3, :2, :2] = 5
+    return labels
+
+
+def test_a_candidate_counts_less_the_nearer_its_face_is_to_the_edge():
+    scores = tf.constant(5.0 * np.eye(9, dtype="float32")[corner_labels()])
+    expected = [1.0, 1.0 - OFF_CENTER * 0.75**2, 1.0, 1.0 - OFF_CENTER]
+    np.testing.assert_allclose(center_weight(scores), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("middle", "chosen"), [(0.95, 3), (0.8, 7)])
+def test_of_two_faces_about_as_sure_the_one_in_the_middle_is_meant(middle, chosen):
+    class TwoFaces(Seer):
+        class_set = ONE_NET
+
+        def coarse_scores(self, images):
+            confidence = np.full((CANDIDATES, 1, 1, 1), 0.5, "float32")
+            confidence[3], confidence[7] = middle, 0.96
+            inner, left, *_ = np.eye(7, dtype="float32")[corner_labels()]
+            shown = np.stack([inner] * 7 + [left] + [inner] * (CANDIDATES - 8))
+            return tf.constant(np.log(6.0 * confidence / (1.0 - confidence)) * shown)
+
+    square, _ = best_candidate(TwoFaces(), tf.zeros((100, 100, 3)), 0.1)
+    expected = candidate_squares((100, 100))[chosen]
+    np.testing.assert_allclose(square, expected)
 
 
 @pytest.mark.parametrize(("whole", "is_better"), [(0.90, True), (0.91, False)])

@@ -136,7 +136,9 @@ FIND = """
     let views = 0;
     const look = async () => {
         views += 1;
-        return { confidence: views === best ? 0.99 : 0.3, found: 1 };
+        return views === best
+            ? { confidence: 0.99, found: 1, center }
+            : { confidence: 0.3, found: 1, center: 1 };
     };
     const result = await module.findFace(photo, model, parse, look);
     return { calls, views, square: result.square }"""
@@ -144,6 +146,7 @@ FIND = """
 
 def find(modules, **arguments):
     arguments = {"x": 50, "y": 50, "side": 90, "whole": 0.95, "best": 1, **arguments}
+    arguments.setdefault("center", 1)
     return modules("search", FIND, search=SEARCH, **arguments)
 
 
@@ -166,6 +169,12 @@ def test_an_unsure_net_looks_closer_and_turns_only_when_that_does_not_help(modul
     turned = find(modules, x=30, y=30, side=50, whole=0.5, best=len(CLOSER) + 3)
     assert turned["views"] == len(CLOSER) + len(ROLLS)
     assert turned["calls"][1]["roll"] == pytest.approx(np.radians(ROLLS[2]))
+
+
+def test_a_face_at_the_edge_of_a_candidate_counts_less(modules):
+    # By more than any face does: .99 times that is less than the whole photo's.
+    found = find(modules, x=30, y=30, side=50, whole=0.5, center=0.5)
+    assert len(found["calls"]) == 1 or found["calls"][1]["side"] != 50
 
 
 def drawn():

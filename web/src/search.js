@@ -96,7 +96,8 @@ export function candidates(photo, { search, view: { side: size } }) {
  * @param photo {width, height, data}, RGB.
  * @param model What model.json holds.
  * @param parse Parses a square: {confidence, found, centers}, centers in the photo.
- * @param look Tells how sure the coarse net is of a view: {confidence, found}.
+ * @param look Tells how sure the coarse net is of a view, and how near to its middle the face
+ *   is: {confidence, found, center}.
  * @returns What `parse` gave of the square that was taken, and that square.
  */
 export async function findFace(photo, model, parse, look) {
@@ -133,7 +134,7 @@ async function bestCandidate(photo, model, look, isSure) {
   let best = { theirs: -1, counted: -1, sure: false };
   const consider = async ({ square, view }, isTurned) => {
     const seen = await look(view());
-    const theirs = seen.confidence * seen.found;
+    const theirs = seen.confidence * seen.found * seen.center;
     const counted = isTurned && theirs > limits.sure_turn ? limits.turned * theirs : theirs;
     if (counted > best.counted) best = { square, theirs, counted, sure: isSure(seen) };
   };

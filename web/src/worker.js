@@ -108,8 +108,8 @@ async function lookAt(view, report) {
   const session = await viewSession;
   const { side } = model.view;
   const { sure } = await session.run({ view: new ort.Tensor("float32", view, [1, side, side, 3]) });
-  const [confidence, found] = sure.data;
-  return { confidence, found };
+  const [confidence, found, center] = sure.data;
+  return { confidence, found, center };
 }
 
 async function parse({ width, height, rgba, search }, report) {
