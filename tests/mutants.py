@@ -37,6 +37,15 @@ from cosmic_ray.mutating import mutate_code
 ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = ROOT / "mutants.jsonl"
 
+CENTROIDS = (
+    "windows_lie_on_the_centroids_in_whole_pixels",
+    "windows_are_brought_to_the_source",
+    "width_and_height_of_the_source_are_each_their_own",
+    "face_windows_grow_with_the_spread_of_what_was_found",
+    "an_absent_part_falls_back_and_moves_nothing_else",
+    "stray_pixels_do_not_make_a_face_of_no_size",
+)
+
 # Name -> its module, and the tests that are to notice: fast ones.
 MODULES = {
     "affine": ("stn_icnn_tf/geometry/affine.py", ["tests/geometry/test_affine.py"]),
@@ -55,7 +64,11 @@ MODULES = {
     "windows": ("stn_icnn_tf/geometry/windows.py", ["tests/geometry/test_windows.py"]),
     "cropper": (
         "stn_icnn_tf/layers/learned_crop.py",
-        ["tests/geometry/test_windows.py", "tests/geometry/test_affine.py"],
+        [
+            "tests/geometry/test_windows.py",
+            "tests/geometry/test_affine.py",
+            *(f"tests/trainers/test_croppers.py::test_{name}" for name in CENTROIDS),
+        ],
     ),
     "metrics": ("stn_icnn_tf/metrics.py", ["tests/test_metrics.py"]),
     "losses": ("stn_icnn_tf/losses.py", ["tests/test_losses.py"]),

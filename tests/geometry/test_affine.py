@@ -12,8 +12,9 @@ from stn_icnn_tf.geometry.affine import (
     make_theta,
     theta_from_centers,
 )
-from stn_icnn_tf.geometry.paste_back import paste_back
+from stn_icnn_tf.geometry.paste_back import fading_margin, paste_back
 from stn_icnn_tf.layers.learned_crop import LearnedCrop
+from tests.helpers import ONE_NET_HEAD
 
 IDENTITY = np.array([[[[1, 0, 0], [0, 1, 0]]]], "float32")
 
@@ -134,6 +135,15 @@ def whole_pixel_theta(canvas, patch):
     return centers, theta_from_centers(centers, np.full((1, 6), patch), (canvas,) * 2)
 
 
+@pytest.mark.parametrize("side", [3, 17])
+def test_a_patch_has_faded_out_at_its_margin(side):
+    patch = np.ones((1, side, side, 1), "float32")
+    for place, is_seen in ((fading_margin(side) - 1e-3, True), (1e-3, False)):
+        place = place if is_seen else fading_margin(side) + place
+        sampled = np.array(grid_sample(patch, np.float32([[[place, 0], [0, place]]])))
+        assert np.all(sampled > 0) == is_seen and np.all(sampled < 0.1)
+
+
 def test_crop_then_paste_back_recovers_the_interior():
     canvas, patch = 121, 21
     rng = np.random.default_rng(0)
@@ -169,6 +179,15 @@ def test_paste_back_multiplies_the_background_of_overlapping_patches():
     assert np.array(paste_back(probabilities, theta, (9, 9)))[0, 4, 4] == 0
 
 
+def test_paste_back_leaves_to_the_base_layer_what_no_part_is():
+    theta = make_theta(np.full((2, 6, 2), 0.5), np.zeros((2, 6, 2)))
+    probabilities = [np.zeros((2, 5, 5, 1), "float32") for _ in ONE_NET_HEAD.parts]
+    base = np.random.default_rng(0).random((2, 9, 7, 3)).astype("float32")
+    pasted = paste_back(probabilities, theta, (9, 7), ONE_NET_HEAD, base)
+    expected = np.array(ONE_NET_HEAD.base_classes)[base.argmax(axis=-1)]
+    np.testing.assert_array_equal(pasted, expected)
+
+
 @pytest.mark.parametrize("translation", [(-1.2, 0.0), (3.0, 3.0), (0.9, 1.1)])
 def test_paste_back_of_windows_across_and_beyond_the_border(translation):
     theta = make_theta(np.full((2, 6, 2), 0.4), np.broadcast_to(translation, (2, 6, 2)))
@@ -196,9 +215,16 @@ def test_paste_back_of_windows_across_and_beyond_the_border(translation):
             lambda: grid_sample(np.zeros((1, 4, 4, 3)), np.zeros((1, 2)), "cubic"),
             "`interpolation`.*cubic",
         ),
-        (lambda: LearnedCrop(1), "`patch_size`"),
+        (lambda: LearnedCrop(2), "`patch_size`"),
     ],
 )
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_smallest_patch_and_the_shape_of_all():
+    assert LearnedCrop().patch_size == 81
+    crop = LearnedCrop(3)
+    shapes = (7, 20, 30, 5), (6, 4, 2, 3)
+    assert crop.compute_output_shape(*shapes) == (7, 4, 3, 3, 5)

@@ -95,6 +95,16 @@ def test_windows_are_brought_to_the_source():
     np.testing.assert_allclose(scale, 16 / 95, rtol=1e-6)
 
 
+def test_width_and_height_of_the_source_are_each_their_own():
+    # Three times as high as wide: row 5 of the coarse mask is 15 to 17 of the source.
+    size, coarse = (96, 32), 32
+    frame = np.array(frame_theta(coarse, size, (0, 0), size))[None, None]
+    scores = scores_of(mask_with({(11, 5): 3}, coarse))
+    theta = centroid_theta(scores, frame, size, 17, "fixed", MEAN_CROP, 1.0)
+    center = (np.array(theta)[0, 2, :, 2] + 1) / 2 * np.array([31, 95])
+    np.testing.assert_allclose(center, [11, 16], atol=1e-4)
+
+
 def test_face_windows_grow_with_the_spread_of_what_was_found():
     eyes = mask_with({(200 - 54, 140): 3, (200 + 54, 140): 4}, SIZE)
     center, scale = windows(scores_of(eyes), window="face")
