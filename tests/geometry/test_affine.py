@@ -11,6 +11,7 @@ from stn_icnn_tf.geometry.affine import (
     invert_theta,
     make_theta,
     theta_from_centers,
+    theta_scale,
 )
 from stn_icnn_tf.geometry.paste_back import fading_margin, paste_back
 from stn_icnn_tf.layers.learned_crop import LearnedCrop
@@ -51,6 +52,23 @@ def test_grid_corners_are_pixel_centres_and_xy():
     np.testing.assert_allclose(grid[0, 0], [-0.25, -0.75])
     np.testing.assert_allclose(grid[0, -1], [0.75, -0.75])
     np.testing.assert_allclose(grid[-1, 0], [-0.25, -0.25])
+
+
+def test_a_grid_of_one_pixel_is_in_the_middle():
+    identity = make_theta(np.ones((1, 2)), np.zeros((1, 2)))
+    grid = np.array(affine_grid(identity[None], (1, 2)))[0, 0]
+    np.testing.assert_array_equal(grid, [[[-1, 0], [1, 0]]])
+    grid = np.array(affine_grid(identity[None], (2, 1)))[0, 0]
+    np.testing.assert_array_equal(grid, [[[0, -1]], [[0, 1]]])
+
+
+def test_a_position_a_photo_is_sampled_and_scales_are_read_off():
+    image = np.arange(2 * 9 * 3, dtype="float32").reshape(2, 3, 3, 3)
+    sampled = grid_sample(image, np.zeros((2, 2), "float32"))
+    np.testing.assert_array_equal(sampled, image[:, 1, 1])
+    scale = np.random.default_rng(0).random((4, 3, 2)).astype("float32")
+    theta = make_theta(scale, np.zeros((4, 3, 2)))
+    np.testing.assert_array_equal(theta_scale(theta), scale)
 
 
 def test_theta_gradient_equals_finite_differences():
