@@ -135,6 +135,10 @@ def test_theta_from_centers_is_equation_21():
     scale = 80 / 1023
     expected = [[scale, 0, -1 + 200 / 1023], [0, scale, -1 + 100 / 1023]]
     np.testing.assert_allclose(theta[0, 0], expected, atol=1e-6)
+    # Height, then width.
+    theta = theta_from_centers(np.array([[[100.0, 50.0]]]), [[81.0]], (512, 1024))
+    expected[1] = [0, 80 / 511, -1 + 100 / 511]
+    np.testing.assert_allclose(theta[0, 0], expected, atol=1e-6)
 
 
 def test_frame_maps_areas_of_pixels():
@@ -229,6 +233,7 @@ def test_paste_back_of_windows_across_and_beyond_the_border(translation):
         (lambda: invert_theta(np.zeros((1, 3, 2))), "`theta`"),
         (lambda: grid_sample(np.zeros((4, 4, 3)), np.zeros((1, 2))), "`image`"),
         (lambda: grid_sample(np.zeros((1, 4, 4, 3)), np.zeros((1, 3))), "`grid`"),
+        (lambda: grid_sample(np.zeros((1, 4, 4, 3)), np.zeros(2)), "`grid`"),
         (
             lambda: grid_sample(np.zeros((1, 4, 4, 3)), np.zeros((1, 2)), "cubic"),
             "`interpolation`.*cubic",
