@@ -16,7 +16,7 @@ from stn_icnn_tf.export.onnx import converted_to_onnx
 from stn_icnn_tf.export.signatures import describe_classes
 from stn_icnn_tf.files import as_path, write_whole
 from stn_icnn_tf.geometry import candidate_squares as candidates
-from stn_icnn_tf.inference.candidates import center_weight, coarse_confidence
+from stn_icnn_tf.inference.candidates import candidate_confidence, coarse_confidence
 from stn_icnn_tf.inference.fixed_size import FixedSizeModel
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 
@@ -59,14 +59,13 @@ def view_function(
 
     Returns:
         a function of `view`, float32 `(views, size, size, 3)` of 0..255, that gives
-        `sure`, float32 `(views, 3)`, see `coarse_confidence` and `center_weight`:
-        confidence, found and that weight; of one view `(3,)`.
+        `sure`, float32 `(views, 3)`, see `candidate_confidence`: confidence, found
+        and center; of one view `(3,)`.
     """
-    class_set = model.class_set
 
     def look(view: tf.Tensor) -> dict[str, tf.Tensor]:
         scores = model.coarse_scores(view)
-        sure = *coarse_confidence(scores, class_set), center_weight(scores, class_set)
+        sure = candidate_confidence(scores, model.class_set)
         return {"sure": tf.concat(sure, 0) if views == 1 else tf.stack(sure, -1)}
 
     shape = (views, model.coarse_image_size, model.coarse_image_size, 3)

@@ -38,49 +38,43 @@ def coarse_confidence(
         found: float32 `(views,)`, 0..1, the share of the parts that are found. One
             class is enough: a closed mouth has no inner mouth.
     """
-    probabilities = tf.nn.softmax(tf.cast(coarse_scores, tf.float32))
-    labels = tf.argmax(probabilities, axis=-1)
-    shown = tf.one_hot(labels, class_set.num_classes)
-    is_part = _part_pixels(shown, class_set)
-    sure = tf.reduce_sum(tf.reduce_max(probabilities, axis=-1) * is_part, axis=(1, 2))
-    sure /= tf.maximum(tf.reduce_sum(is_part, axis=(1, 2)), 1.0)
-    classes = tf.reduce_max(shown, axis=(1, 2))
-    found = [
-        tf.reduce_max(tf.gather(classes, part.classes, axis=1), axis=1)
-        for part in class_set.parts
-    ]
-    return sure, tf.reduce_mean(tf.stack(found), axis=0)
+    return candidate_confidence(coarse_scores, class_set)[:2]
 
 
-def _part_pixels(shown: tf.Tensor, class_set: ClassSet) -> tf.Tensor:
-    """Says of one-hot labels `(..., classes)` which are parts: float, `(...)`."""
-    return tf.reduce_sum(tf.gather(shown, class_set.part_classes, axis=-1), axis=-1)
-
-
-def center_weight(
+def candidate_confidence(
     coarse_scores: tf.Tensor, class_set: ClassSet = EIGHT_PARTS
-) -> tf.Tensor:
-    """Tells how near to the middle of a candidate crop its face lies.
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Tells how well candidate crops show a face, and how near to their middle.
 
     Args:
         coarse_scores: float `(views, height, width, classes)`, logits.
         class_set: of the scores.
 
     Returns:
-        float32 `(views,)`: 1 if the pixels that are labelled as parts lie about the
-        middle, or there are none; less by the square of the distance of their mean,
-        down to `1 - OFF_CENTER` half a side away.
+        confidence, found: see `coarse_confidence`.
+        center: float32 `(views,)`: 1 if the pixels that are labelled as parts lie about
+            the middle, or there are none; less by the square of the distance of their
+            mean, down to `1 - OFF_CENTER` half a side away.
     """
-    labels = tf.argmax(coarse_scores, axis=-1)
-    is_part = _part_pixels(tf.one_hot(labels, class_set.num_classes), class_set)
+    probabilities = tf.nn.softmax(tf.cast(coarse_scores, tf.float32))
+    labels = tf.argmax(probabilities, axis=-1)
+    shown = tf.one_hot(labels, class_set.num_classes)
+    is_part = tf.reduce_sum(tf.gather(shown, class_set.part_classes, axis=-1), axis=-1)
     count = tf.maximum(tf.reduce_sum(is_part, axis=(1, 2)), 1.0)
+    sure = tf.reduce_sum(tf.reduce_max(probabilities, axis=-1) * is_part, axis=(1, 2))
+    classes = tf.reduce_max(shown, axis=(1, 2))
+    found = [
+        tf.reduce_max(tf.gather(classes, part.classes, axis=1), axis=1)
+        for part in class_set.parts
+    ]
     distance = tf.zeros_like(count)
     for axis in (1, 2):
-        size = tf.shape(is_part)[axis]
-        place = (tf.range(tf.cast(size, tf.float32)) + 0.5) / tf.cast(size, tf.float32)
-        along = tf.reduce_sum(is_part, axis=3 - axis) * (2.0 * place - 1.0)
+        size = tf.cast(tf.shape(is_part)[axis], tf.float32)
+        place = 2.0 * (tf.range(size) + 0.5) / size - 1.0
+        along = tf.reduce_sum(is_part, axis=3 - axis) * place
         distance += tf.square(tf.reduce_sum(along, axis=1) / count)
-    return 1.0 - OFF_CENTER * tf.minimum(distance, 1.0)
+    center = 1.0 - OFF_CENTER * tf.minimum(distance, 1.0)
+    return sure / count, tf.reduce_mean(tf.stack(found), axis=0), center
 
 
 def best_candidate(
@@ -104,10 +98,9 @@ def best_candidate(
     """
     views = candidate_views(photo, model.coarse_image_size)
     scores = model.coarse_scores(views)
-    confidence, found = coarse_confidence(scores, model.class_set)
-    confidence *= found * center_weight(scores, model.class_set)
+    confidence, found, center = candidate_confidence(scores, model.class_set)
     squares = candidate_squares(width_and_height(photo))
-    return chosen_candidate(confidence, whole, squares)
+    return chosen_candidate(confidence * found * center, whole, squares)
 
 
 def candidate_views(photo: tf.Tensor, size: int) -> tf.Tensor:

@@ -136,8 +136,8 @@ class OnnxEngine:
         """Tells how sure the coarse net is of each candidate crop, see `candidates`.
 
         Returns:
-            float32 `(count,)`, confidence times the share of the parts that are found,
-            and times `candidates.center_weight`.
+            float32 `(count,)`: the product of what `candidates.candidate_confidence`
+            gives.
         """
         views = candidate_views(photo, self._view_size)
         (sure,) = self._view.run(["sure"], {"view": views})

@@ -11,7 +11,7 @@ from stn_icnn_tf.class_sets import HEAD
 from stn_icnn_tf.export import browser
 from stn_icnn_tf.export.browser import describe_model, export_browser
 from stn_icnn_tf.geometry.candidate_squares import CLOSER, ROLLS
-from stn_icnn_tf.inference.candidates import center_weight, coarse_confidence
+from stn_icnn_tf.inference.candidates import candidate_confidence, coarse_confidence
 from stn_icnn_tf.inference.fixed_size import FixedSizeModel
 from tests.helpers import photos, shake, small_model
 
@@ -60,8 +60,7 @@ def test_a_view_is_judged_as_by_the_model(model, exported):
     side = model.coarse_image_size
     view = photos(1, side, side).astype("float32")
     (sure,) = session(exported / "view.onnx").run(["sure"], {"view": view})
-    scores = model.coarse_scores(view)
-    known = np.ravel((*coarse_confidence(scores, HEAD), center_weight(scores, HEAD)))
+    known = np.ravel(candidate_confidence(model.coarse_scores(view), HEAD))
     np.testing.assert_allclose(sure, known, atol=1e-3)
 
 

@@ -15,9 +15,8 @@ from stn_icnn_tf.export.engine import engine_file
 from stn_icnn_tf.geometry.candidate_squares import CLOSER
 from stn_icnn_tf.inference import large_photos
 from stn_icnn_tf.inference.candidates import (
+    candidate_confidence,
     candidate_views,
-    center_weight,
-    coarse_confidence,
 )
 from stn_icnn_tf.onnx_engine.engine import OnnxEngine
 from tests.helpers import ONE_NET_HEAD, faces, photos, shake, small_model
@@ -103,8 +102,8 @@ def test_candidates_are_seen_as_with_tensorflow(searching, drawn):
     for photo in drawn:
         views = candidate_views(photo, model.coarse_image_size)
         scores = model.coarse_scores(views)
-        confidence, found = coarse_confidence(scores, ONE_NET_HEAD)
-        known = confidence * found * center_weight(scores, ONE_NET_HEAD)
+        confidence, found, center = candidate_confidence(scores, ONE_NET_HEAD)
+        known = confidence * found * center
         seen = onnx.engine.candidate_confidence(photo)
         upright = len(CLOSER)
         np.testing.assert_allclose(seen[:upright], known[:upright], atol=1e-2)

@@ -10,8 +10,8 @@ from stn_icnn_tf.geometry.squares import square_around, whole_square
 from stn_icnn_tf.inference.candidates import (
     OFF_CENTER,
     best_candidate,
+    candidate_confidence,
     candidate_views,
-    center_weight,
     coarse_confidence,
 )
 from stn_icnn_tf.inference.face_search import FaceSearch
@@ -220,7 +220,8 @@ def corner_labels():
 def test_a_candidate_counts_less_the_nearer_its_face_is_to_the_edge():
     scores = tf.constant(5.0 * np.eye(9, dtype="float32")[corner_labels()])
     expected = [1.0, 1.0 - OFF_CENTER * 0.75**2, 1.0, 1.0 - OFF_CENTER]
-    np.testing.assert_allclose(center_weight(scores), expected, rtol=1e-6)
+    *_, center = candidate_confidence(scores)
+    np.testing.assert_allclose(center, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("middle", "chosen"), [(0.95, 3), (0.8, 7)])
