@@ -71,7 +71,8 @@ def preview_rows(
         pictures, uint8 `(side, side, 3)`, `1 + variants` a photo.
     """
     framing = Framing("letterbox", side, side, class_set)
-    photos = dataset.map(decode_example)
+    # Read once, however many variants.
+    photos = dataset.map(decode_example).cache()
     # As in training, where a photo before it may give a photo something.
     given = [
         paste_worn(

@@ -110,7 +110,7 @@ def training_batches(
     pasted = augmentation is not None and augmentation.pasted > 0.0
     if len(streams) > 1 or pasted:
         streams = [_decoded(stream) for stream in streams]
-    if augmentation is not None and pasted:
+    if augmentation is not None:
         streams = [
             paste_worn(stream, framing.class_set, augmentation, (seed, epoch))
             for stream in streams
