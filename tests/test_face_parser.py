@@ -85,7 +85,19 @@ def test_it_is_traced_once_whatever_the_sizes(model):
     for size in ((40, 60), (64, 30), (90, 90)):
         parser(photos(*size))
         parser([photos(*size)] * 2)
-    assert parser.engine._parse_framed.experimental_get_tracing_count() == 1
+    engine = parser.engine
+    for compiled in (engine._frame, engine._look, engine._label, engine._paste):
+        assert compiled.experimental_get_tracing_count() == 1
+
+
+def test_weights_are_no_constants_of_its_graphs(model):
+    # A graph holds several copies of its constants.
+    engine = FaceParser(model).engine
+    for compiled in (engine._look, engine._label):
+        graph = compiled.get_concrete_function().graph
+        constants = [op for op in graph.get_operations() if op.type == "Const"]
+        largest = max(np.prod(op.outputs[0].shape.as_list()) for op in constants)
+        assert largest < max(np.prod(weight.shape) for weight in model.weights)
 
 
 def test_face_is_searched_for_unless_told_otherwise(searcher):

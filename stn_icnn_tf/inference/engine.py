@@ -1,11 +1,18 @@
-"""What carries a model out for `FaceParser`: TensorFlow, or ONNX Runtime."""
+"""What carries a model out for `FaceParser`: TensorFlow, or ONNX Runtime.
 
+Here is the search for a face, which both have; the networks are theirs.
+"""
+
+import abc
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from stn_icnn_tf.class_sets import ClassSet
+from stn_icnn_tf.geometry.candidate_squares import candidate_squares, chosen_candidate
+from stn_icnn_tf.geometry.squares import whole_square
+from stn_icnn_tf.models.search_thresholds import CUTS, SearchThresholds, fits
 
 # Of the networks.
 PRECISIONS = ("float32", "bfloat16")
@@ -14,28 +21,123 @@ PRECISIONS = ("float32", "bfloat16")
 Found = dict[str, Any]
 
 
-class Engine(Protocol):
-    """Parses photos, uint8 `(height, width, 3)`; arrays of NumPy in and out.
+class ParsedSquare(NamedTuple):
+    """What the networks say of a square of a photo; nothing is pasted yet.
 
     Attributes:
-        class_set: of the masks.
-        mean_crop: `(parts, 3)`, the mean face.
+        theta: float32 `(parts, 2, 3)`, patch -> photo.
+        own_square: float32 `(4,)`, of the face, see `squares`.
+        confidence: of the coarse net, see `coarse_confidence`.
+        found: share of the parts that it finds.
+        labels: what the engine pastes.
     """
 
-    class_set: ClassSet
-    mean_crop: Any
+    theta: np.ndarray
+    own_square: np.ndarray
+    confidence: float
+    found: float
+    labels: Any
 
+
+class Engine(abc.ABC):
+    """Parses photos, uint8 `(height, width, 3)`; arrays of NumPy in and out.
+
+    Its rules are those of `FaceSearch`.
+
+    Args:
+        class_set: of the masks.
+        mean_crop: `(parts, 3)`, the mean face.
+        thresholds: from where on a face is searched for.
+
+    Attributes:
+        class_set: see above.
+        mean_crop: see above.
+    """
+
+    def __init__(
+        self, class_set: ClassSet, mean_crop: Any, thresholds: SearchThresholds
+    ) -> None:
+        self.class_set, self.mean_crop = class_set, mean_crop
+        self._thresholds = thresholds
+        self._cut_thresholds = thresholds.of_cuts()
+
+    @abc.abstractmethod
     def parse_framed(self, photos: Sequence[np.ndarray]) -> list[Found]:
         """Parses photos of one size as they are, see `FaceSearch.parse_framed`."""
 
-    def find(self, photo: np.ndarray, framed: Found) -> Found:
-        """Searches for the face of a photo, see `FaceSearch.find`."""
-
-    def parse_square(self, photo: np.ndarray, square: np.ndarray) -> Found:
-        """Parses the face that lies about in a square, see `FaceSearch`."""
-
+    @abc.abstractmethod
     def probabilities(self, photo: np.ndarray) -> np.ndarray:
         """Tells how probable each class is, float32 `(height, width, classes)`."""
 
+    @abc.abstractmethod
     def square_probabilities(self, photo: np.ndarray, square: np.ndarray) -> np.ndarray:
         """Does so for a face in a square; what lies outside is background."""
+
+    @abc.abstractmethod
+    def candidate_confidence(self, photo: np.ndarray) -> np.ndarray:
+        """Tells how sure the coarse net is of each candidate crop, see `candidates`.
+
+        Returns:
+            float32 `(count,)`: the product of what `candidates.candidate_confidence`
+            gives.
+        """
+
+    @abc.abstractmethod
+    def _parse(self, photo: np.ndarray, square: np.ndarray) -> ParsedSquare:
+        """Runs the networks on a square of a photo."""
+
+    @abc.abstractmethod
+    def _mask(self, parsed: ParsedSquare) -> np.ndarray:
+        """Pastes what they said into a mask of the photo, uint8 `(height, width)`."""
+
+    def find(self, photo: np.ndarray, framed: Found) -> Found:
+        """Searches for the face of a photo, see `FaceSearch.find`.
+
+        Args:
+            photo: uint8 `(height, width, 3)`, RGB.
+            framed: what `parse_framed` gives of it.
+        """
+        own_square = framed["own_square"]
+        if self._thresholds.is_sure(framed["confidence"], framed["found"]):
+            return self._cut_until_it_fits(photo, own_square, CUTS)
+        squares = candidate_squares(photo.shape[1::-1])
+        whole = framed["confidence"] * framed["found"]
+        confidence = self.candidate_confidence(photo)
+        square, is_better = chosen_candidate(confidence, whole, squares)
+        if is_better:
+            # A candidate is not yet the face's own square, which is cut out of it.
+            return self._cut_until_it_fits(photo, square, CUTS + 1)
+        if fits(own_square, framed["square"], self._thresholds):
+            return framed
+        return self._cut_until_it_fits(photo, own_square, CUTS)
+
+    def parse_square(self, photo: np.ndarray, square: np.ndarray) -> Found:
+        """Parses the face that lies about in a square, see `FaceSearch`."""
+        return self._cut_until_it_fits(photo, np.asarray(square, "float32"), CUTS + 1)
+
+    def _cut_until_it_fits(
+        self, photo: np.ndarray, square: np.ndarray, cuts: int
+    ) -> Found:
+        for _ in range(cuts):
+            parsed, parsed_in = self._parse(photo, square), square
+            square = parsed.own_square
+            if fits(square, parsed_in, self._cut_thresholds):
+                break
+        mask = self._mask(parsed)
+        return {"mask": mask, "theta": parsed.theta, "square": parsed_in}
+
+    def _framed(
+        self, photo: np.ndarray, mask: np.ndarray, parsed: ParsedSquare
+    ) -> Found:
+        """Says of a photo that was parsed as it is whether the model is made for it."""
+        square = whole_square(photo.shape[1::-1])
+        is_sure = self._thresholds.is_sure(parsed.confidence, parsed.found)
+        return {
+            "mask": mask,
+            "theta": parsed.theta,
+            "square": square,
+            "confidence": parsed.confidence,
+            "found": parsed.found,
+            "own_square": parsed.own_square,
+            "fits": is_sure and fits(parsed.own_square, square, self._thresholds),
+        }

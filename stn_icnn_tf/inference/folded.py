@@ -1,8 +1,7 @@
 """The networks folded for inference: the same numbers up to rounding, faster.
 
 Batch norm goes into the convs before it, the kernels over upsampled features into
-their four phases, and all weights become constants of the graph, which the CPU's
-convolutions lay out once instead of at every call.
+their four phases.
 """
 
 from collections.abc import Iterable
@@ -38,6 +37,7 @@ class FoldedConv:
         coarser_filters: how many channels are those of features of half the size.
         blocks_of: `(height, width)` of the picture if the conv works on its 2x2
             blocks; None: it works on pixels.
+        constants: whether the weights become constants of graphs, see `FusedModel`.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class FoldedConv:
         activation: str | None = None,
         coarser_filters: int = 0,
         blocks_of: tuple[int, int] | None = None,
+        constants: bool = True,
     ) -> None:
         own = kernel.shape[2] - coarser_filters
         self.dtype = dtype
@@ -68,6 +69,10 @@ class FoldedConv:
             if marks is not None:
                 self.mask = np.repeat(marks, len(bias), axis=-1)
                 self.mask = self.mask.reshape(*marks.shape[:3], -1)
+        if not constants:
+            self.kernel = tf.constant(self.kernel, dtype)
+            if self.coarser_kernel is not None:
+                self.coarser_kernel = tf.constant(self.coarser_kernel, dtype)
 
     def __call__(
         self,
@@ -91,7 +96,10 @@ class FoldedConv:
 
 
 def fold_unit(
-    unit: ConvUnit, dtype: str, blocks_of: tuple[int, int] | None = None
+    unit: ConvUnit,
+    dtype: str,
+    blocks_of: tuple[int, int] | None = None,
+    constants: bool = True,
 ) -> FoldedConv:
     """Folds the batch norm of a `ConvUnit` into its conv."""
     norm = unit.norm
@@ -103,6 +111,7 @@ def fold_unit(
         unit.activation,
         unit.coarser_filters,
         blocks_of,
+        constants,
     )
 
 
@@ -117,6 +126,7 @@ class FoldedIcnn(Interlinking):
         size: `(height, width)` of the pictures.
         dtype: `"float32"` or `"bfloat16"`.
         blocks: whether the finest row works on blocks; False: on pixels.
+        constants: see `FusedModel`.
 
     Input and output are those of the net.
     """
@@ -127,13 +137,15 @@ class FoldedIcnn(Interlinking):
         size: tuple[int, int],
         dtype: str = "float32",
         blocks: bool = True,
+        constants: bool = True,
     ) -> None:
         self.size = size
         self.in_blocks = blocks
         self.head_in_blocks = blocks and net.num_classes <= 4
 
         def fold(unit: ConvUnit, row: int) -> FoldedConv:
-            return fold_unit(unit, dtype, size if blocks and row == 0 else None)
+            blocks_of = size if blocks and row == 0 else None
+            return fold_unit(unit, dtype, blocks_of, constants)
 
         def fold_row(units: list, row: int) -> list[FoldedConv]:
             return [fold(unit, row) for unit in units]
@@ -145,9 +157,15 @@ class FoldedIcnn(Interlinking):
         ]
         self.integrations = [fold(u, row) for row, u in enumerate(net.integrations)]
         tail = size if self.head_in_blocks else None
-        self.folded_head = fold_unit(net.head, dtype, tail)
+        self.folded_head = fold_unit(net.head, dtype, tail, constants)
         self.head_conv, self.logits = (
-            FoldedConv(_array(conv.kernel), _array(conv.bias), dtype, blocks_of=tail)
+            FoldedConv(
+                _array(conv.kernel),
+                _array(conv.bias),
+                dtype,
+                blocks_of=tail,
+                constants=constants,
+            )
             for conv in (net.head_conv, net.logits)
         )
 
@@ -174,15 +192,23 @@ class FoldedResidualIcnn(ResidualInterlinking):
     Args:
         net: whose weights are copied.
         dtype: `"float32"` or `"bfloat16"`.
+        constants: see `FusedModel`.
 
     Input and output are those of the net.
     """
 
-    def __init__(self, net: ResidualInterlinkedCNN, dtype: str = "float32") -> None:
+    def __init__(
+        self,
+        net: ResidualInterlinkedCNN,
+        dtype: str = "float32",
+        constants: bool = True,
+    ) -> None:
         self.compute_dtype = dtype
 
         def fold(unit: ConvUnit | None) -> FoldedConv | None:
-            return None if unit is None else fold_unit(unit, dtype)
+            if unit is None:
+                return None
+            return fold_unit(unit, dtype, constants=constants)
 
         def fold_all(units: Iterable) -> list[FoldedConv | None]:
             return [fold(unit) for unit in units]
@@ -193,7 +219,10 @@ class FoldedResidualIcnn(ResidualInterlinking):
         self.integrations = fold_all(net.integrations)
         self.head = fold(net.head)
         self.logits = FoldedConv(
-            _array(net.logits.kernel), _array(net.logits.bias), dtype
+            _array(net.logits.kernel),
+            _array(net.logits.bias),
+            dtype,
+            constants=constants,
         )
 
     def __call__(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -210,12 +239,18 @@ class FoldedLocalization(Localizing):
     Args:
         net: whose weights are copied.
         dtype: `"float32"` or `"bfloat16"`, of the convs; theta is float32.
+        constants: see `FusedModel`.
 
     Input and output are those of the net.
     """
 
-    def __init__(self, net: LocalizationNetwork, dtype: str = "float32") -> None:
-        self.convs = [[fold_unit(unit, dtype) for unit in pair] for pair in net.convs]
+    def __init__(
+        self, net: LocalizationNetwork, dtype: str = "float32", constants: bool = True
+    ) -> None:
+        self.convs = [
+            [fold_unit(unit, dtype, constants=constants) for unit in pair]
+            for pair in net.convs
+        ]
         self.kernel, self.bias = _array(net.dense.kernel), _array(net.dense.bias)
         self.mean_crop, self.scale_range = net.mean_crop, net.scale_range
 

@@ -25,20 +25,27 @@ from stn_icnn_tf.models.stn_icnn import StnIcnn
 
 
 class FusedModel(Pipeline):
-    """A model for inference alone, as TensorFlow functions with constant weights.
+    """A model for inference alone, as TensorFlow functions.
 
     Args:
         model: whose weights are copied.
         precision: `"float32"` or `"bfloat16"`, of the networks; all geometry is
             float32.
         blocks: whether convs work on blocks of pixels, see `FoldedIcnn`.
+        constants: whether the weights become constants of graphs. The CPU's
+            convolutions then lay them out once instead of at every call, which saves
+            2 to 10 % of the time; but a graph takes some eight times their memory.
 
     Raises:
         ValueError: if `precision` is neither.
     """
 
     def __init__(
-        self, model: StnIcnn, precision: str = "float32", blocks: bool = True
+        self,
+        model: StnIcnn,
+        precision: str = "float32",
+        blocks: bool = True,
+        constants: bool = True,
     ) -> None:
         if precision not in PRECISIONS:
             raise ValueError(
@@ -48,12 +55,12 @@ class FusedModel(Pipeline):
         self.copy_settings(model)
         coarse, patch = (model.coarse_size,) * 2, (model.patch_size,) * 2
         if isinstance(model.coarse, ResidualInterlinkedCNN):
-            self.coarse = FoldedResidualIcnn(model.coarse, precision)
+            self.coarse = FoldedResidualIcnn(model.coarse, precision, constants)
         else:
-            self.coarse = FoldedIcnn(model.coarse, coarse, precision, blocks)
-        self.localization = FoldedLocalization(model.localization, precision)
+            self.coarse = FoldedIcnn(model.coarse, coarse, precision, blocks, constants)
+        self.localization = FoldedLocalization(model.localization, precision, constants)
         self.part_nets = {
-            name: FoldedIcnn(net, patch, precision, blocks)
+            name: FoldedIcnn(net, patch, precision, blocks, constants)
             for name, net in model.part_nets.items()
         }
 

@@ -1,25 +1,40 @@
 """A model carried out by TensorFlow, compiled when it is first called."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from stn_icnn_tf.inference.engine import Found
-from stn_icnn_tf.inference.face_search import FaceSearch, framed_spec
+from stn_icnn_tf.geometry.affine import to_pixels
+from stn_icnn_tf.geometry.squares import square_around
+from stn_icnn_tf.inference.candidates import candidate_confidence, candidate_views
+from stn_icnn_tf.inference.engine import Engine, Found, ParsedSquare
+from stn_icnn_tf.inference.face_search import FaceSearch
 from stn_icnn_tf.inference.fused import FusedModel
-from stn_icnn_tf.inference.squares import two_pixels_at_least
+from stn_icnn_tf.inference.squares import Cut, two_pixels_at_least
+from stn_icnn_tf.models.steps import FramedPhotos, ParsedParts
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 
-_PHOTO = tf.TensorSpec((None, None, 3), tf.uint8)
-_PHOTOS = tf.TensorSpec((None, None, None, 3), tf.uint8)
-_SQUARE = tf.TensorSpec((4,), tf.float32)
+_PHOTOS = tf.TensorSpec((None, None, None, 3), tf.float32)
+_SIZE = tf.TensorSpec((2,), tf.int32)
+
+# Candidate crops that go through the coarse net together: all at once take more memory
+# and no less time.
+_VIEWS = 11
+
+# What is pasted: `probabilities`, `theta` and, if there is one, `base` of
+# `ParsedParts`.
+_Labels = dict[str, Any]
 
 
-class TensorFlowEngine:
+class TensorFlowEngine(Engine):
     """See `Engine`.
+
+    It is compiled piece by piece, and weights are no constants of the graphs: so a
+    process takes half the memory, and starts sooner.
 
     Args:
         model: the model.
@@ -28,7 +43,7 @@ class TensorFlowEngine:
 
     Attributes:
         model: the fused model.
-        search: what searches for a face.
+        search: what searches for a face within a graph.
 
     Raises:
         ValueError: if there is no such precision or device.
@@ -39,56 +54,137 @@ class TensorFlowEngine:
     ) -> None:
         self._device = _known_device(device)
         with self.on_device():
-            self.model = FusedModel(model, precision)
-        self.class_set, self.mean_crop = model.class_set, model.mean_crop
-        self.search = search = FaceSearch(self.model)
-        self._parse_framed = _compiled(search.parse_framed, _PHOTOS)
-        self._parse_square = _compiled(search.parse_square, _PHOTO, _SQUARE)
-        self._find = _compiled(search.find, _PHOTO, framed_spec(len(model.mean_crop)))
-        self._probabilities = _compiled(self._framed_probabilities, _PHOTO)
-        self._square_probabilities = _compiled(self._cut_probabilities, _PHOTO, _SQUARE)
+            self.model = FusedModel(model, precision, constants=False)
+        super().__init__(model.class_set, model.mean_crop, model.search_thresholds)
+        self.search = FaceSearch(self.model)
+        self._mean_centers = np.asarray(model.mean_crop, "float32")[:, 1:]
 
     def parse_framed(self, photos: Sequence[np.ndarray]) -> list[Found]:
         """Parses photos of one size as they are, together."""
-        framed = self._call(self._parse_framed, np.stack(photos))
+        height, width = photos[0].shape[:2]
+        with self.on_device():
+            padded = two_pixels_at_least(np.stack(photos))
+            size = padded.shape[2:0:-1]
+            labels, theta, sure = self._run(padded)
+            masks = self._paste(labels, size[::-1]).numpy()[:, :height, :width]
         return [
-            {name: value[place] for name, value in framed.items()}
-            for place in range(len(photos))
+            self._framed(photo, mask, self._parsed(own, size, one))
+            for photo, mask, own, one in zip(photos, masks, theta, sure, strict=True)
         ]
-
-    def find(self, photo: np.ndarray, framed: Found) -> Found:
-        """Searches for the face of a photo."""
-        return self._call(self._find, photo, framed)
-
-    def parse_square(self, photo: np.ndarray, square: np.ndarray) -> Found:
-        """Parses the face that lies about in a square."""
-        return self._call(self._parse_square, photo, square)
 
     def probabilities(self, photo: np.ndarray) -> np.ndarray:
         """Tells how probable each class is."""
-        return self._call(self._probabilities, photo)
+        height, width = photo.shape[:2]
+        with self.on_device():
+            padded = two_pixels_at_least(photo[None])
+            labels, *_ = self._run(padded)
+            pasted = self._paste_probabilities(labels, padded.shape[1:3])
+        return pasted[0, :height, :width].numpy()
 
     def square_probabilities(self, photo: np.ndarray, square: np.ndarray) -> np.ndarray:
         """Does so for a face in a square."""
-        return self._call(self._square_probabilities, photo, square)
-
-    def _framed_probabilities(self, photo: tf.Tensor) -> tf.Tensor:
-        height, width = tf.unstack(tf.shape(photo)[:2])
-        photos = two_pixels_at_least(photo[None])
-        size = tuple(tf.unstack(tf.shape(photos)[1:3]))
-        pasted = self.model.paste_probabilities(self.model.parse_parts(photos), size)
-        return pasted[0, :height, :width]
-
-    def _cut_probabilities(self, photo: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
-        cut = self.search.cut(photo, square)
-        back = cut.to_photo(self._framed_probabilities(cut.pixels(photo)))
-        outside = tf.reduce_sum(back, axis=-1, keepdims=True) < 0.5
-        background = tf.one_hot(0, self.class_set.num_classes)
-        return tf.where(outside, background, back)
-
-    def _call(self, function: Callable, *arguments: Any) -> Any:
         with self.on_device():
-            return tf.nest.map_structure(np.asarray, function(*arguments))
+            cut, labels = self._parse(photo, np.asarray(square, "float32")).labels
+            inside = self._paste_probabilities(labels, (int(cut.side),) * 2)
+            back = cut.to_photo(inside[0]).numpy()
+        back[back.sum(axis=-1) < 0.5] = np.eye(1, self.class_set.num_classes)
+        return back
+
+    def candidate_confidence(self, photo: np.ndarray) -> np.ndarray:
+        """Tells how sure the coarse net is of each candidate crop."""
+        with self.on_device():
+            views = candidate_views(photo, self.model.coarse_image_size)
+            sure = [
+                self._look(views[start : start + _VIEWS])[1].numpy()
+                for start in range(0, len(views), _VIEWS)
+            ]
+        return np.concatenate(sure).prod(axis=1)
+
+    def _parse(self, photo: np.ndarray, square: np.ndarray) -> ParsedSquare:
+        size = photo.shape[1::-1]
+        upright = np.radians(self._cut_thresholds.roll)
+        cut = Cut(square, np.asarray(size, "float32"), upright)
+        with self.on_device():
+            labels, theta, sure = self._run(cut.pixels(photo)[None])
+        theta = cut.theta_to_photo(theta[0])
+        return self._parsed(theta, size, sure[0], (cut, labels))
+
+    def _mask(self, parsed: ParsedSquare) -> np.ndarray:
+        cut, labels = parsed.labels
+        with self.on_device():
+            mask = self._paste(labels, (int(cut.side),) * 2)
+            return cut.to_photo(mask[0, ..., None])[..., 0].numpy()
+
+    def _run(self, photos: tf.Tensor) -> tuple[_Labels, np.ndarray, np.ndarray]:
+        """Runs the networks on photos of one size.
+
+        Returns:
+            what is pasted; theta, patch -> photo; confidence and found of each.
+        """
+        framed = self._frame(tf.cast(photos, tf.float32))
+        scores, sure = self._look(framed.coarse_image)
+        labels = self._label(scores, framed)
+        return labels, labels["theta"].numpy(), sure.numpy()[:, :2]
+
+    def _parsed(
+        self,
+        theta: np.ndarray,
+        size: tuple[int, ...],
+        sure: np.ndarray,
+        labels: tuple[Cut, _Labels] | None = None,
+    ) -> ParsedSquare:
+        centers = to_pixels(theta[..., 2], np.asarray(size, "float32"))
+        own_square = square_around(centers, self._mean_centers)
+        confidence, found = sure
+        return ParsedSquare(theta, own_square, confidence, found, labels)
+
+    # === What is compiled ===
+
+    @functools.cached_property
+    def _frame(self) -> Callable:
+        """Photos -> `FramedPhotos`."""
+        return _compiled(self.model.frame_photos, _PHOTOS)
+
+    @functools.cached_property
+    def _look(self) -> Callable:
+        """Coarse images -> coarse scores; confidence, found, center of each."""
+
+        def look(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            scores = self.model.coarse_scores(images)
+            sure = candidate_confidence(scores, self.class_set)
+            return scores, tf.stack(sure, axis=1)
+
+        return _compiled(look, _specs(self._frame).coarse_image)
+
+    @functools.cached_property
+    def _label(self) -> Callable:
+        """Coarse scores, `FramedPhotos` -> what is pasted."""
+
+        def label(scores: tf.Tensor, framed: FramedPhotos) -> _Labels:
+            parsed = self.model.parse_from_scores(scores, framed)
+            labels = {"probabilities": parsed.probabilities, "theta": parsed.theta}
+            return labels if parsed.base is None else {**labels, "base": parsed.base}
+
+        return _compiled(label, _specs(self._look)[0], _specs(self._frame))
+
+    @functools.cached_property
+    def _paste(self) -> Callable:
+        """What is pasted, height and width of the photos -> masks."""
+
+        def paste(labels: _Labels, size: tf.Tensor) -> tf.Tensor:
+            return self.model.paste_back(**labels, size=tuple(tf.unstack(size)))
+
+        return _compiled(paste, _specs(self._label), _SIZE)
+
+    @functools.cached_property
+    def _paste_probabilities(self) -> Callable:
+        """What is pasted, height and width of the photos -> probabilities."""
+
+        def paste(labels: _Labels, size: tf.Tensor) -> tf.Tensor:
+            parsed = ParsedParts(**{"base": None, "coarse_scores": None, **labels})
+            return self.model.paste_probabilities(parsed, tuple(tf.unstack(size)))
+
+        return _compiled(paste, _specs(self._label), _SIZE)
 
     def on_device(self) -> contextlib.AbstractContextManager:
         """Runs a block where the engine runs."""
@@ -97,6 +193,14 @@ class TensorFlowEngine:
 
 def _compiled(function: Callable, *signature: Any) -> Callable:
     return tf.function(function, input_signature=signature, autograph=False)
+
+
+def _specs(compiled: Any) -> Any:
+    """Describes what a compiled function returns."""
+    return tf.nest.map_structure(
+        lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype),
+        compiled.get_concrete_function().structured_outputs,
+    )
 
 
 def _known_device(device: str | None) -> str | None:

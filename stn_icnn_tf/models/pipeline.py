@@ -289,6 +289,16 @@ class Pipeline:
         """
         framed = self.frame_photos(photos)
         coarse_scores = self.coarse_scores(framed.coarse_image, training=training)
+        return self.parse_from_scores(coarse_scores, framed, training, cropper)
+
+    def parse_from_scores(
+        self,
+        coarse_scores: Tensor,
+        framed: FramedPhotos,
+        training: bool = False,
+        cropper: Cropper | None = None,
+    ) -> ParsedParts:
+        """Does so for photos of which the coarse scores are known."""
         if cropper is None:
             theta = self.learned_windows(coarse_scores, framed, training=training)
         else:

@@ -1,4 +1,4 @@
-"""A model carried out by ONNX Runtime, and the search for the face in NumPy."""
+"""A model carried out by ONNX Runtime; what lies between its networks in NumPy."""
 
 import functools
 import io
@@ -6,17 +6,16 @@ import json
 import os
 import zipfile
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from stn_icnn_tf.class_sets import ClassSet
 from stn_icnn_tf.extras import needs_extra
 from stn_icnn_tf.geometry.bilinear import to_pixels
-from stn_icnn_tf.geometry.candidate_squares import candidate_squares, chosen_candidate
 from stn_icnn_tf.geometry.squares import square_around, whole_square
-from stn_icnn_tf.inference.engine import Found
-from stn_icnn_tf.models.search_thresholds import CUTS, SearchThresholds, fits
+from stn_icnn_tf.inference.engine import Engine, Found, ParsedSquare
+from stn_icnn_tf.models.search_thresholds import SearchThresholds
 from stn_icnn_tf.onnx_engine.pasting import Networks, paste_back, paste_probabilities
 from stn_icnn_tf.onnx_engine.pixels import Cut, candidate_views, resized
 
@@ -24,21 +23,10 @@ from stn_icnn_tf.onnx_engine.pixels import Cut, candidate_views, resized
 FACE, VIEW, SETTINGS = "face.onnx", "view.onnx", "model.json"
 
 
-class _Parsed(NamedTuple):
-    """What is known of a square before anything is pasted; see `FaceSearch`."""
-
-    cut: Cut
-    said: Networks
-    theta: np.ndarray
-    own_square: np.ndarray
-    confidence: float
-    found: float
-
-
-class OnnxEngine:
+class OnnxEngine(Engine):
     """See `Engine`; on the CPU, in float32.
 
-    The rules of `FaceSearch`, whose masks these are, up to rounding.
+    The masks are those of TensorFlow, up to rounding.
 
     Args:
         content: of a file that `export.engine_file` makes.
@@ -60,49 +48,24 @@ class OnnxEngine:
             ) from error
         self._view_content = members[VIEW]
         self._face = _session(members[FACE])
-        self.class_set = ClassSet.from_config(settings["class_set"])
-        self.mean_crop = settings["mean_crop"]
+        super().__init__(
+            ClassSet.from_config(settings["class_set"]),
+            settings["mean_crop"],
+            SearchThresholds(**settings["search_thresholds"]),
+        )
         self._mean_centers = np.asarray(self.mean_crop, "float32")[:, 1:]
         self._canvas_size = settings["canvas_size"]
         self._view_size = settings["coarse_image_size"]
-        self._thresholds = SearchThresholds(**settings["search_thresholds"])
-        self._cut_thresholds = self._thresholds.of_cuts()
 
     def parse_framed(self, photos: Sequence[np.ndarray]) -> list[Found]:
         """Parses photos as they are, one by one: no slower than together."""
-        return [self._framed(photo) for photo in photos]
+        return [self._parse_whole(photo) for photo in photos]
 
-    def _framed(self, photo: np.ndarray) -> Found:
+    def _parse_whole(self, photo: np.ndarray) -> Found:
         height, width = photo.shape[:2]
         square = whole_square((width, height))
         parsed = self._parse(_two_pixels_at_least(photo), square)
-        is_sure = self._thresholds.is_sure(parsed.confidence, parsed.found)
-        return {
-            "mask": self._mask(parsed)[:height, :width],
-            "theta": parsed.theta,
-            "square": square,
-            "confidence": parsed.confidence,
-            "found": parsed.found,
-            "own_square": parsed.own_square,
-            "fits": is_sure and fits(parsed.own_square, square, self._thresholds),
-        }
-
-    def find(self, photo: np.ndarray, framed: Found) -> Found:
-        """Searches for the face of a photo."""
-        own_square, cuts = framed["own_square"], CUTS
-        if self._thresholds.is_sure(framed["confidence"], framed["found"]):
-            return self._cut_until_it_fits(photo, own_square, cuts)
-        square, is_better = self._best_candidate(photo, framed)
-        if is_better:
-            # A candidate is not yet the face's own square, which is cut out of it.
-            return self._cut_until_it_fits(photo, square, cuts + 1)
-        if fits(own_square, framed["square"], self._thresholds):
-            return framed
-        return self._cut_until_it_fits(photo, own_square, cuts)
-
-    def parse_square(self, photo: np.ndarray, square: np.ndarray) -> Found:
-        """Parses the face that lies about in a square."""
-        return self._cut_until_it_fits(photo, np.asarray(square, "float32"), CUTS + 1)
+        return self._framed(photo, self._mask(parsed)[:height, :width], parsed)
 
     def probabilities(self, photo: np.ndarray) -> np.ndarray:
         """Tells how probable each class is."""
@@ -115,43 +78,19 @@ class OnnxEngine:
     def square_probabilities(self, photo: np.ndarray, square: np.ndarray) -> np.ndarray:
         """Does so for a face in a square."""
         parsed = self._parse(photo, np.asarray(square, "float32"))
-        side = int(parsed.cut.side)
-        planes = paste_probabilities(parsed.said, side, self.class_set)
-        back = np.stack([parsed.cut.to_photo(plane) for plane in planes], axis=-1)
+        cut, said = parsed.labels
+        planes = paste_probabilities(said, int(cut.side), self.class_set)
+        back = np.stack([cut.to_photo(plane) for plane in planes], axis=-1)
         back[back.sum(axis=-1) < 0.5] = np.eye(1, self.class_set.num_classes)
         return back
 
-    def _cut_until_it_fits(
-        self, photo: np.ndarray, square: np.ndarray, cuts: int
-    ) -> Found:
-        for _ in range(cuts):
-            parsed, parsed_in = self._parse(photo, square), square
-            square = parsed.own_square
-            if fits(square, parsed_in, self._cut_thresholds):
-                break
-        mask = self._mask(parsed)
-        return {"mask": mask, "theta": parsed.theta, "square": parsed_in}
-
     def candidate_confidence(self, photo: np.ndarray) -> np.ndarray:
-        """Tells how sure the coarse net is of each candidate crop, see `candidates`.
-
-        Returns:
-            float32 `(count,)`: the product of what `candidates.candidate_confidence`
-            gives.
-        """
+        """Tells how sure the coarse net is of each candidate crop."""
         views = candidate_views(photo, self._view_size)
         (sure,) = self._view.run(["sure"], {"view": views})
         return sure.prod(axis=1)
 
-    def _best_candidate(
-        self, photo: np.ndarray, framed: Found
-    ) -> tuple[np.ndarray, bool]:
-        height, width = photo.shape[:2]
-        whole = framed["confidence"] * framed["found"]
-        squares = candidate_squares((width, height))
-        return chosen_candidate(self.candidate_confidence(photo), whole, squares)
-
-    def _parse(self, photo: np.ndarray, square: np.ndarray) -> _Parsed:
+    def _parse(self, photo: np.ndarray, square: np.ndarray) -> ParsedSquare:
         """Runs the networks on a square of a photo."""
         size = np.asarray(photo.shape[1::-1], "float32")
         cut = Cut(square, size, np.radians(self._cut_thresholds.roll))
@@ -168,11 +107,11 @@ class OnnxEngine:
         theta = cut.theta_to_photo(said.theta)
         own_square = square_around(to_pixels(theta[..., 2], size), self._mean_centers)
         confidence, found = values["sure"]
-        return _Parsed(cut, said, theta, own_square, confidence, found)
+        return ParsedSquare(theta, own_square, confidence, found, (cut, said))
 
-    def _mask(self, parsed: _Parsed) -> np.ndarray:
-        pasted = paste_back(parsed.said, int(parsed.cut.side), self.class_set)
-        return parsed.cut.to_photo(pasted)
+    def _mask(self, parsed: ParsedSquare) -> np.ndarray:
+        cut, said = parsed.labels
+        return cut.to_photo(paste_back(said, int(cut.side), self.class_set))
 
     @functools.cached_property
     def _view(self) -> Any:
