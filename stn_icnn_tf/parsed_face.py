@@ -11,7 +11,7 @@ from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.face_effects import FaceEffects
 from stn_icnn_tf.files import as_path, written_beside
 from stn_icnn_tf.regions import Box, Region, measure_regions
-from stn_icnn_tf.visualize import overlay, palette_image
+from stn_icnn_tf.visualize import overlaid_rows, palette_image
 
 
 class ParsedFace(FaceEffects):
@@ -95,7 +95,11 @@ class ParsedFace(FaceEffects):
 
     def overlay(self, opacity: float = 0.35) -> Image.Image:
         """Returns the photo with each part tinted and outlined in its colour."""
-        return Image.fromarray(overlay(self.photo, self.mask, opacity, self.class_set))
+        picture = Image.new("RGB", self.mask.shape[::-1])
+        rows = overlaid_rows(self.photo, self.mask, opacity, self.class_set)
+        for start, pixels in rows:
+            picture.paste(Image.fromarray(pixels), (0, start))
+        return picture
 
     def crop(self, name: str, margin: float = 0.1) -> Image.Image:
         """Cuts a part or a class out of the photo.
@@ -153,13 +157,12 @@ class ParsedFace(FaceEffects):
         folder, stem = as_path(folder), stem or self.name
         folder.mkdir(parents=True, exist_ok=True)
         files = folder / f"{stem}_mask.png", folder / f"{stem}_overlay.png"
-        pictures = palette_image(self.mask, self.class_set), self.overlay()
-        for file, picture in zip(files, pictures):
-            with written_beside(file) as fresh:
-                # Of a photo, a tenth more bytes in a third of the time; a mask is
-                # small anyway.
-                level = 1 if picture.mode == "RGB" else 6
-                picture.save(fresh, compress_level=level)
+        # One picture at a time: a large photo's take much memory.
+        with written_beside(files[0]) as fresh:
+            palette_image(self.mask, self.class_set).save(fresh, compress_level=6)
+        with written_beside(files[1]) as fresh:
+            # A tenth more bytes in a third of the time.
+            self.overlay().save(fresh, compress_level=1)
         return files
 
     def _repr_png_(self) -> bytes:

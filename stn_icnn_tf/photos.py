@@ -11,6 +11,9 @@ from PIL import ExifTags, Image
 
 from stn_icnn_tf.files import as_path, is_remote
 
+# How many pixels are copied at once.
+_PIXELS_AT_ONCE = 2**18
+
 # What may be a number of channels, the last axis of an array.
 _CHANNELS = (1, 3, 4)
 
@@ -155,7 +158,18 @@ def _pixels(picture: Image.Image, file: Image.Image) -> np.ndarray:
     if picture.mode in ("P", "PA"):
         # Not at once: Pillow warns of colours with alpha.
         picture = picture.convert("RGBA")
-    return np.array(picture.convert("RGB"))
+    return _rgb(picture)
+
+
+def _rgb(picture: Image.Image) -> np.ndarray:
+    """Copies the pixels as RGB, some rows at a time: at once takes much memory."""
+    width, height = picture.size
+    pixels = np.empty((height, width, 3), "uint8")
+    step = max(_PIXELS_AT_ONCE // width, 1)
+    for top in range(0, height, step):
+        rows = picture.crop((0, top, width, min(top + step, height)))
+        pixels[top : top + step] = np.asarray(rows.convert("RGB"))
+    return pixels
 
 
 def _upper_bits(grey: np.ndarray, file: Image.Image) -> np.ndarray:

@@ -1,13 +1,13 @@
 """Pictures of masks and windows, in NumPy arrays and Pillow."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 
-_PIXELS_AT_ONCE = 2**20
+_PIXELS_AT_ONCE = 2**17
 
 
 def palette_image(mask: np.ndarray, class_set: ClassSet = EIGHT_PARTS) -> Image.Image:
@@ -42,26 +42,63 @@ def overlay(
             "Arguments `image` and `mask` must have one size. Received: "
             f"image.shape={image.shape}, mask.shape={mask.shape}"
         )
+    result = np.empty_like(image)
+    for start, rows in overlaid_rows(image, mask, opacity, class_set):
+        result[start : start + len(rows)] = rows
+    return result
+
+
+def overlaid_rows(
+    image: np.ndarray, mask: np.ndarray, opacity: float, class_set: ClassSet
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Makes an overlay some rows at a time: a large photo has no room for more.
+
+    Args:
+        image: see `overlay`.
+        mask: see `overlay`.
+        opacity: see `overlay`.
+        class_set: see `overlay`.
+
+    Yields:
+        the first row; uint8 `(rows, width, 3)`.
+    """
     palette = np.asarray(class_set.palette, "float32")
-    # An outline pixel has a neighbour, to its left or above, of another class.
-    edge = np.zeros(mask.shape, bool)
-    edge[1:] |= mask[1:] != mask[:-1]
-    edge[:, 1:] |= mask[:, 1:] != mask[:, :-1]
-    if min(mask.shape) > 800:  # One pixel is not to be seen on a large photo.
-        edge[:-1] |= edge[1:]
-        edge[:, :-1] |= edge[:, 1:]
-    outline = np.where(mask > 0, mask, np.roll(np.roll(mask, 1, 0), 1, 1))
-    result = image.copy()
-    # Some rows at a time: as floats all pixels of a large photo take gigabytes.
+    # One pixel is not to be seen on a large photo.
+    is_wide = min(mask.shape) > 800
     step = max(_PIXELS_AT_ONCE // mask.shape[1], 1)
     for start in range(0, len(mask), step):
         rows = slice(start, start + step)
-        inside, line, pixels = mask[rows] > 0, edge[rows], result[rows]
+        line, outline = _outline(mask, rows, is_wide)
+        inside, pixels = mask[rows] > 0, image[rows].copy()
         tint = palette[mask[rows][inside]] * opacity
         tinted = np.round(pixels[inside] * (1.0 - opacity) + tint)
         pixels[inside] = np.clip(tinted, 0, 255).astype("uint8")
-        pixels[line] = palette[outline[rows][line]].astype("uint8")
-    return result
+        pixels[line] = palette[outline[line]].astype("uint8")
+        yield start, pixels
+
+
+def _outline(
+    mask: np.ndarray, rows: slice, is_wide: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Says where outlines run in some rows of a mask, and of which classes they are.
+
+    An outline pixel has a neighbour, to its left or above, of another class; if
+    `is_wide`, the pixels to its left and above are outline as well.
+
+    Returns:
+        bool and uint8, `(rows, width)`.
+    """
+    above, count = min(rows.start, 1), len(mask[rows])
+    near = mask[rows.start - above : rows.stop + 1]
+    edge = np.zeros(near.shape, bool)
+    edge[1:] |= near[1:] != near[:-1]
+    edge[:, 1:] |= near[:, 1:] != near[:, :-1]
+    if is_wide:
+        edge[:-1] |= edge[1:]
+        edge[:, :-1] |= edge[:, 1:]
+    beside = np.pad(near, ((1, 0), (1, 0)), "edge")[:-1, :-1]
+    own = slice(above, above + count)
+    return edge[own], np.where(near > 0, near, beside)[own]
 
 
 def overlay_batch(

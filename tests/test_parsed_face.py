@@ -197,11 +197,18 @@ def test_legend_shows_every_color():
         assert set(class_set.palette[1:]) <= shown
 
 
-def test_an_overlay_is_the_same_in_pieces(monkeypatch):
+@pytest.mark.parametrize("size", [(40, 30), (810, 820)])  # Of these two lines are wide.
+def test_an_overlay_is_the_same_in_pieces(size, monkeypatch):
+    rng = np.random.default_rng(0)
+    photo, mask = photos(*size), rng.integers(0, 9, size, "uint8")
+    whole = visualize.overlay(photo, mask)
+    monkeypatch.setattr(visualize, "_PIXELS_AT_ONCE", size[1] * 7)
+    np.testing.assert_array_equal(visualize.overlay(photo, mask), whole)
+
+
+def test_an_overlay_tints_what_is_inside():
     photo, mask = photos(40, 30), photos(40, 30)[..., 0] // 29
     whole = visualize.overlay(photo, mask)
-    monkeypatch.setattr(visualize, "_PIXELS_AT_ONCE", 70)
-    np.testing.assert_array_equal(visualize.overlay(photo, mask), whole)
     colors = np.float32(EIGHT_PARTS.palette)[mask]
     tinted = np.clip(np.round(photo * 0.65 + colors * 0.35), 0, 255)
     calm = np.zeros(mask.shape, bool)

@@ -54,6 +54,13 @@ def test_arrays_of_every_kind_are_the_same_photo(photo):
     np.testing.assert_array_equal(array, PHOTO)
 
 
+def test_rows_are_copied_some_at_a_time(monkeypatch):
+    monkeypatch.setattr("stn_icnn_tf.photos._PIXELS_AT_ONCE", 36 * 5)
+    with Image.fromarray(PHOTO) as picture:
+        np.testing.assert_array_equal(photo_array(picture), PHOTO)
+    np.testing.assert_array_equal(read_photo(turned("PNG")), np.rot90(PHOTO, -1))
+
+
 def test_grey_photos_become_rgb():
     grey = PHOTO[..., 0]
     expected = np.repeat(grey[..., None], 3, axis=-1)

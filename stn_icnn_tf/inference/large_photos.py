@@ -18,6 +18,7 @@ SHRUNK_SIDE = 2048
 # By how much of its side around a square the photo is handed on with it: the face may
 # move its square.
 _AROUND = 1.0
+_PIXELS_AT_ONCE = 2**18
 
 
 def is_large(photo: np.ndarray) -> bool:
@@ -32,7 +33,13 @@ def shrunk(photo: np.ndarray) -> tuple[np.ndarray, int]:
         the copy, whose pixels are the means of squares; and the factor.
     """
     factor = -(-max(photo.shape[:2]) // SHRUNK_SIDE)
-    return np.asarray(Image.fromarray(photo).reduce(factor)), factor
+    # Some rows at a time, for Pillow copies what it is given.
+    step = factor * max(_PIXELS_AT_ONCE // (factor * photo.shape[1]), 1)
+    rows = [
+        np.asarray(Image.fromarray(photo[top : top + step]).reduce(factor))
+        for top in range(0, len(photo), step)
+    ]
+    return np.concatenate(rows), factor
 
 
 def scaled_square(square: Any, factor: float) -> np.ndarray:

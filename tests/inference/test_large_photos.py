@@ -5,6 +5,7 @@ import resource
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.inference import large_photos
@@ -42,6 +43,15 @@ def in_pixels(theta, axis, size):
     """Middle and half side of windows along an axis; a pixel is an area."""
     middle = (theta[:, axis, 2] + 1) / 2 * (size - 1) + 0.5
     return np.stack([middle, theta[:, axis, axis] * (size - 1) / 2])
+
+
+def test_a_photo_is_shrunk_some_rows_at_a_time(from_100, monkeypatch):
+    photo = photos(83, 205)
+    expected = Image.fromarray(photo).reduce(3)
+    monkeypatch.setattr(large_photos, "_PIXELS_AT_ONCE", 205 * 8)
+    copy, factor = large_photos.shrunk(photo)
+    assert factor == 3
+    np.testing.assert_array_equal(copy, expected)
 
 
 def test_the_whole_photo_is_parsed_as_its_copy_is(from_100):
