@@ -35,7 +35,7 @@ config = tfds.download.DownloadConfig(manual_dir=manual)
 if workers != "0":
     config.beam_runner = "FnApiRunner"
     config.beam_options = PipelineOptions(
-        flags=[], direct_running_mode="multi_processing", direct_num_workers=workers
+        flags=[], direct_running_mode="multi_processing", direct_num_workers=int(workers)
     )
 builder = Builder(config="all", data_dir=data)
 builder.download_and_prepare(download_config=config)
