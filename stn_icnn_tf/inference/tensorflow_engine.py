@@ -33,8 +33,8 @@ _Labels = dict[str, Any]
 class TensorFlowEngine(Engine):
     """See `Engine`.
 
-    It is compiled piece by piece, and weights are no constants of the graphs: so a
-    process takes half the memory, and starts sooner.
+    It is compiled piece by piece, no weight is in two of them, and in float32 weights
+    are no constants: so a process takes half the memory, and starts sooner.
 
     Args:
         model: the model.
@@ -54,7 +54,9 @@ class TensorFlowEngine(Engine):
     ) -> None:
         self._device = _known_device(device)
         with self.on_device():
-            self.model = FusedModel(model, precision, constants=False)
+            # In bfloat16 it takes a third more time without.
+            constants = precision == "bfloat16"
+            self.model = FusedModel(model, precision, constants=constants)
         super().__init__(model.class_set, model.mean_crop, model.search_thresholds)
         self.search = FaceSearch(self.model)
         self._mean_centers = np.asarray(model.mean_crop, "float32")[:, 1:]
