@@ -30,12 +30,13 @@ import tensorflow_datasets as tfds
 from apache_beam.options.pipeline_options import PipelineOptions
 from tfds_builders.celeb_a_mask_hq import Builder
 
-manual, data, workers = sys.argv[1:]
+manual, data = sys.argv[1:3]
+workers = int(sys.argv[3])
 config = tfds.download.DownloadConfig(manual_dir=manual)
-if workers != "0":
+if workers:
     config.beam_runner = "FnApiRunner"
     config.beam_options = PipelineOptions(
-        flags=[], direct_running_mode="multi_processing", direct_num_workers=int(workers)
+        flags=[], direct_running_mode="multi_processing", direct_num_workers=workers
     )
 builder = Builder(config="all", data_dir=data)
 builder.download_and_prepare(download_config=config)

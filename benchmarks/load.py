@@ -33,7 +33,7 @@ import psutil
 import tensorflow as tf
 from absl import app, flags
 
-from benchmarks.load_cases import SHARES, Case, make_cases
+from benchmarks.load_cases import SHARES, Case, decode_mask, make_cases
 from benchmarks.load_disturbances import Target, disturb
 from benchmarks.load_record import Record, describe
 from stn_icnn_tf.client.transports import GrpcTransport, ServingError
@@ -63,10 +63,22 @@ def define_flags() -> None:
     )
 
 
-def direct_parser(saved_model: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns a function that calls a SavedModel directly: photo -> mask."""
-    signature = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
-    return lambda photo: signature(images=tf.constant(photo[None]))["mask"][0].numpy()
+def direct_parser(saved_model: pathlib.Path) -> Callable[[np.ndarray | bytes], Any]:
+    """Returns a function that calls a SavedModel directly: a photo, or a file -> mask.
+
+    Of a file the face is searched for, if the model was exported so.
+    """
+    signatures = tf.saved_model.load(str(saved_model)).signatures
+
+    def parse(photo: np.ndarray | bytes) -> np.ndarray:
+        if isinstance(photo, bytes):
+            files = tf.constant([photo])
+            answer = signatures["serving_bytes"](image_bytes=files)
+            return decode_mask(answer["mask_bytes"][0].numpy())
+        pixels = tf.constant(photo[None])
+        return signatures["serving_default"](images=pixels)["mask"][0].numpy()
+
+    return parse
 
 
 class Server(NamedTuple):

@@ -48,7 +48,7 @@ class Case:
         outputs = {name: tf.make_ndarray(t) for name, t in answer.outputs.items()}
         if self.signature == "serving_bytes":
             pairs = zip(outputs["mask_bytes"], outputs["error"], strict=True)
-            masks = [None if error else _decode(mask) for mask, error in pairs]
+            masks = [None if error else decode_mask(mask) for mask, error in pairs]
         else:
             masks = list(outputs["mask"])
         if not _equal(masks, self.masks):
@@ -57,7 +57,8 @@ class Case:
         return "masks and errors" if broken else "masks", True
 
 
-def _decode(content: bytes) -> np.ndarray | None:
+def decode_mask(content: bytes) -> np.ndarray | None:
+    """Decodes a picture; None of nothing."""
     if not content:
         return None
     with Image.open(io.BytesIO(content)) as picture:
@@ -81,12 +82,14 @@ def _encode(image: np.ndarray, suffix: str) -> bytes:
     return content.getvalue()
 
 
-def make_cases(parse: Callable[[np.ndarray], np.ndarray], side: int) -> list[Case]:
+def make_cases(
+    parse: Callable[[np.ndarray | bytes], np.ndarray], side: int
+) -> list[Case]:
     """Makes requests with drawn faces of several sizes and formats.
 
     Args:
         parse: gives the mask, uint8 `(height, width)`, of a photo, uint8 `(height,
-            width, 3)`.
+            width, 3)`, or of the content of a file.
         side: of the largest photo, in pixels, at least 128.
 
     Raises:
@@ -101,8 +104,8 @@ def make_cases(parse: Callable[[np.ndarray], np.ndarray], side: int) -> list[Cas
         for size in sizes
         for suffix in ("PNG", "JPEG")
     ]
-    pixels = [_decode(file) for file in files]
-    masks = [parse(photo) for photo in pixels]
+    masks = [parse(file) for file in files]
+    pixels = [decode_mask(file) for file in files[-2:]]
 
     def of_files(kind: str, contents: list[bytes], wanted: list) -> Case:
         inputs = {"image_bytes": np.array(contents, object)}
@@ -122,8 +125,9 @@ def make_cases(parse: Callable[[np.ndarray], np.ndarray], side: int) -> list[Cas
             )
         )
     cases.append(of_files("broken photos", broken, [None] * len(broken)))
-    for photo, mask in zip(pixels[-2:], masks[-2:]):
-        cases.append(Case("pixels", "serving_default", {"images": photo[None]}, [mask]))
+    for photo in pixels:
+        images = {"images": photo[None]}
+        cases.append(Case("pixels", "serving_default", images, [parse(photo)]))
     return cases + _malformed(files[0], pixels[-1])
 
 

@@ -37,6 +37,17 @@ def judge(stand_in):
     transport.close()
 
 
+def test_of_a_file_it_is_asked_what_the_model_says_of_files():
+    # Their faces are searched for, those of pixels are not.
+    def parse(photo):
+        return np.full((2, 2), 7 if isinstance(photo, bytes) else 1, "uint8")
+
+    for case in make_cases(parse, side=128):
+        wanted = 7 if case.signature == "serving_bytes" else 1
+        for mask in case.masks or ():
+            assert mask is None or np.all(mask == wanted)
+
+
 def test_cases_ask_for_masks_that_differ(cases):
     assert {case.kind for case in cases} == set(SHARES)
     masks = [mask for case in cases for mask in case.masks or () if mask is not None]
