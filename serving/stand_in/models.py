@@ -4,8 +4,10 @@ Failures are `tf.errors`, whose codes are those of gRPC.
 """
 
 import collections
+import gc
 import pathlib
 import time
+import weakref
 
 import numpy as np
 import tensorflow as tf
@@ -118,6 +120,7 @@ class LoadedModel:
         self.name = name
         self._base_path = pathlib.Path(base_path)
         self.versions: dict[int, LoadedVersion] = {}
+        self._leaving: list[weakref.ref] = []
         self.refresh()
         if not self.versions:
             raise ValueError(
@@ -144,7 +147,14 @@ class LoadedModel:
         }
         kept = {n: v for n, v in self.versions.items() if n in folders}
         # At once: a request meets either all of the old ones or all of the new.
+        gone = self.versions.keys() - kept.keys()
+        self._leaving += [weakref.ref(self.versions[number]) for number in gone]
         self.versions = {**kept, **fresh}
+        leaving = [version for version in self._leaving if version() is not None]
+        if len(leaving) < len(self._leaving):
+            # Python's graphs refer to themselves, and hold the weights until then.
+            gc.collect()
+        self._leaving = leaving
 
     def find(self, name: str, version: int | None) -> tuple[int, LoadedVersion]:
         """Finds a version; None is the latest.

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import weakref
 
 import numpy as np
 import pytest
@@ -258,6 +259,11 @@ def test_versions_are_taken_up_and_let_go(served, tmp_path):
     model.refresh()
     with pytest.raises(tf.errors.NotFoundError):
         model.find("face_parser", None)
+    # Its memory is free as soon as no request needs it.
+    graph = weakref.ref(new._session.graph)
+    del new
+    model.refresh()
+    assert graph() is None
 
 
 def test_a_folder_without_versions_is_refused(stand_in, tmp_path):
