@@ -18,6 +18,11 @@ REFUSED = "INVALID_ARGUMENT"
 SHARES = {"photos": 0.6, "broken photos": 0.2, "pixels": 0.1, "malformed": 0.1}
 
 
+# The share of a mask's pixels that must be equal. A convolution whose threads are busy
+# elsewhere may add in another order, and a pixel on an edge then have another class.
+LEAST_AGREEMENT = 0.999
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A request whose answer is known.
@@ -51,10 +56,12 @@ class Case:
             masks = [None if error else decode_mask(mask) for mask, error in pairs]
         else:
             masks = list(outputs["mask"])
-        if not _equal(masks, self.masks):
+        agreement = _agreement(masks, self.masks)
+        if agreement < LEAST_AGREEMENT:
             return "wrong", False
         broken = any(mask is None for mask in masks)
-        return "masks and errors" if broken else "masks", True
+        kind = "masks and errors" if broken else "masks"
+        return kind if agreement == 1.0 else f"{kind}, a pixel off", True
 
 
 def decode_mask(content: bytes) -> np.ndarray | None:
@@ -65,15 +72,19 @@ def decode_mask(content: bytes) -> np.ndarray | None:
         return np.array(picture)
 
 
-def _equal(
+def _agreement(
     masks: Sequence[np.ndarray | None], expected: Sequence[np.ndarray | None]
-) -> bool:
-    return len(masks) == len(expected) and all(
-        mask is wanted
-        if mask is None or wanted is None
-        else np.array_equal(mask, wanted)
-        for mask, wanted in zip(masks, expected)
-    )
+) -> float:
+    """Says which share of the pixels is equal, in the photo with the fewest."""
+    if len(masks) != len(expected):
+        return 0.0
+    shares = [1.0]
+    for mask, wanted in zip(masks, expected):
+        if mask is None or wanted is None or mask.shape != wanted.shape:
+            shares.append(float(mask is wanted))
+        else:
+            shares.append(float(np.mean(mask == wanted)))
+    return min(shares)
 
 
 def _encode(image: np.ndarray, suffix: str) -> bytes:
