@@ -18,8 +18,9 @@ REFUSED = "INVALID_ARGUMENT"
 SHARES = {"photos": 0.6, "broken photos": 0.2, "pixels": 0.1, "malformed": 0.1}
 
 
-# The share of a mask's pixels that must be equal. A convolution whose threads are busy
-# elsewhere may add in another order, and a pixel on an edge then have another class.
+# The share of a mask's pixels that must be equal. Under load one answer in 450 was
+# another; probably a convolution whose threads are busy elsewhere adds in another
+# order, and a pixel on an edge then has another class.
 LEAST_AGREEMENT = 0.999
 
 
