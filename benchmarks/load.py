@@ -4,9 +4,8 @@
   python -m benchmarks.load --base_path=served/face_parser
 
 Many clients send photos, broken photos and malformed requests by gRPC, all at once.
-Every mask must be the one that the model gave when it was called directly, but for a
-pixel in a thousand; every broken photo must have an error of its own; every malformed
-request must be refused.
+Every mask must be the one that the model gave when it was called directly; every
+broken photo must have an error of its own; every malformed request must be refused.
 Meanwhile the server is disturbed: by a slow client, by clients that vanish, by 10,000
 connections opened and closed, by a version that is swapped and by bodies of 200 MB.
 The stand-in for the server is started in a process of its own, or --address names a

@@ -3,17 +3,15 @@
 import dataclasses
 import functools
 import shutil
-import types
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 pytest.importorskip(
     "tensorflow_serving",
     reason="needs tensorflow-serving-api: pip install -e '.[serving]'",
 )
-from benchmarks import load, load_cases, load_disturbances
+from benchmarks import load, load_disturbances
 from benchmarks.load_cases import SHARES, make_cases
 
 
@@ -114,24 +112,10 @@ def test_load_on_a_process_of_its_own(cases, served, tmp_path, monkeypatch):
     assert "requests/s" in text and "p99" in text and "first quarter" in text
 
 
-def test_a_pixel_in_a_thousand_may_differ():
-    mask = np.zeros((50, 40), "uint8")
-    case = load_cases.Case("pixels", "serving_default", {}, [mask])
-    for count, expected in (
-        (0, ("masks", True)),
-        (2, ("masks, a pixel off", True)),
-        (3, ("wrong", False)),
-    ):
-        answer = mask[None].copy()
-        answer[0, 0, :count] = 1
-        outputs = {"mask": tf.make_tensor_proto(answer)}
-        assert case.judge(types.SimpleNamespace(outputs=outputs)) == expected
-
-
 def test_wrong_masks_are_noticed(cases, judge):
     case = next(case for case in cases if case.kind == "broken photos")
     mask = case.masks[0].copy()
-    mask[:4] += 1
+    mask[0, 0] += 1
     tampered = [
         dataclasses.replace(case, masks=[mask, *case.masks[1:]]),
         dataclasses.replace(case, masks=[None, *case.masks[1:]]),
