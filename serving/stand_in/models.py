@@ -146,9 +146,9 @@ class LoadedModel:
             if number not in self.versions
         }
         kept = {n: v for n, v in self.versions.items() if n in folders}
-        # At once: a request meets either all of the old ones or all of the new.
         gone = self.versions.keys() - kept.keys()
         self._leaving += [weakref.ref(self.versions[number]) for number in gone]
+        # At once: a request meets either all of the old ones or all of the new.
         self.versions = {**kept, **fresh}
         leaving = [version for version in self._leaving if version() is not None]
         if len(leaving) < len(self._leaving):

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stn_icnn_tf.class_sets import ClassSet
+from stn_icnn_tf.geometry.bilinear import to_pixels
 from stn_icnn_tf.geometry.candidate_squares import candidate_squares, chosen_candidate
-from stn_icnn_tf.geometry.squares import whole_square
+from stn_icnn_tf.geometry.squares import square_around, whole_square
 from stn_icnn_tf.models.search_thresholds import CUTS, SearchThresholds, fits
 
 # Of the networks.
@@ -60,6 +61,7 @@ class Engine(abc.ABC):
         self.class_set, self.mean_crop = class_set, mean_crop
         self._thresholds = thresholds
         self._cut_thresholds = thresholds.of_cuts()
+        self._mean_centers = np.asarray(mean_crop, "float32")[:, 1:]
 
     @abc.abstractmethod
     def parse_framed(self, photos: Sequence[np.ndarray]) -> list[Found]:
@@ -68,10 +70,6 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def probabilities(self, photo: np.ndarray) -> np.ndarray:
         """Tells how probable each class is, float32 `(height, width, classes)`."""
-
-    @abc.abstractmethod
-    def square_probabilities(self, photo: np.ndarray, square: np.ndarray) -> np.ndarray:
-        """Does so for a face in a square; what lies outside is background."""
 
     @abc.abstractmethod
     def candidate_confidence(self, photo: np.ndarray) -> np.ndarray:
@@ -89,6 +87,10 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def _mask(self, parsed: ParsedSquare) -> np.ndarray:
         """Pastes what they said into a mask of the photo, uint8 `(height, width)`."""
+
+    @abc.abstractmethod
+    def _probabilities(self, parsed: ParsedSquare) -> np.ndarray:
+        """Pastes how probable each class is; zero outside of the square."""
 
     def find(self, photo: np.ndarray, framed: Found) -> Found:
         """Searches for the face of a photo, see `FaceSearch.find`.
@@ -114,6 +116,33 @@ class Engine(abc.ABC):
     def parse_square(self, photo: np.ndarray, square: np.ndarray) -> Found:
         """Parses the face that lies about in a square, see `FaceSearch`."""
         return self._cut_until_it_fits(photo, np.asarray(square, "float32"), CUTS + 1)
+
+    def square_probabilities(self, photo: np.ndarray, square: np.ndarray) -> np.ndarray:
+        """Does as `probabilities` for a face in a square; outside is background."""
+        pasted = self._probabilities(self._parse(photo, np.asarray(square, "float32")))
+        outside = pasted.sum(axis=-1) < 0.5
+        pasted[outside] = np.eye(1, self.class_set.num_classes)
+        return pasted
+
+    def _parsed(
+        self,
+        theta: np.ndarray,
+        size: tuple[int, ...],
+        sure: np.ndarray,
+        labels: Any = None,
+    ) -> ParsedSquare:
+        """Completes what is known of a square of a photo of `(width, height)`.
+
+        Args:
+            theta: see `ParsedSquare`.
+            size: of the photo in pixels.
+            sure: confidence and found.
+            labels: see `ParsedSquare`.
+        """
+        centers = to_pixels(theta[..., 2], np.asarray(size, "float32"))
+        own_square = square_around(centers, self._mean_centers)
+        confidence, found = sure
+        return ParsedSquare(theta, own_square, confidence, found, labels)
 
     def _cut_until_it_fits(
         self, photo: np.ndarray, square: np.ndarray, cuts: int

@@ -204,16 +204,3 @@ class FaceSearch:
         mean_centers = np.asarray(self.model.mean_crop)[:, 1:]
         centers = to_pixels(theta[..., 2], tf.cast(size, tf.float32))
         return square_around(centers, mean_centers)
-
-
-def framed_spec(parts: int) -> dict[str, tf.TensorSpec]:
-    """Describes what `FaceSearch.find` takes of a photo that was parsed as it is."""
-    return {
-        "mask": tf.TensorSpec((None, None), tf.uint8),
-        "theta": tf.TensorSpec((parts, 2, 3), tf.float32),
-        "square": tf.TensorSpec((4,), tf.float32),
-        "confidence": tf.TensorSpec((), tf.float32),
-        "found": tf.TensorSpec((), tf.float32),
-        "own_square": tf.TensorSpec((4,), tf.float32),
-        "fits": tf.TensorSpec((), tf.bool),
-    }

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from stn_icnn_tf.geometry.affine import to_pixels
-from stn_icnn_tf.geometry.squares import square_around
 from stn_icnn_tf.inference.candidates import candidate_confidence, candidate_views
 from stn_icnn_tf.inference.engine import Engine, Found, ParsedSquare
 from stn_icnn_tf.inference.face_search import FaceSearch
@@ -59,7 +57,6 @@ class TensorFlowEngine(Engine):
             self.model = FusedModel(model, precision, constants=constants)
         super().__init__(model.class_set, model.mean_crop, model.search_thresholds)
         self.search = FaceSearch(self.model)
-        self._mean_centers = np.asarray(model.mean_crop, "float32")[:, 1:]
 
     def parse_framed(self, photos: Sequence[np.ndarray]) -> list[Found]:
         """Parses photos of one size as they are, together."""
@@ -82,15 +79,6 @@ class TensorFlowEngine(Engine):
             labels, *_ = self._run(padded)
             pasted = self._paste_probabilities(labels, padded.shape[1:3])
         return pasted[0, :height, :width].numpy()
-
-    def square_probabilities(self, photo: np.ndarray, square: np.ndarray) -> np.ndarray:
-        """Does so for a face in a square."""
-        with self.on_device():
-            cut, labels = self._parse(photo, np.asarray(square, "float32")).labels
-            inside = self._paste_probabilities(labels, (int(cut.side),) * 2)
-            back = cut.to_photo(inside[0]).numpy()
-        back[back.sum(axis=-1) < 0.5] = np.eye(1, self.class_set.num_classes)
-        return back
 
     def candidate_confidence(self, photo: np.ndarray) -> np.ndarray:
         """Tells how sure the coarse net is of each candidate crop."""
@@ -117,6 +105,12 @@ class TensorFlowEngine(Engine):
             mask = self._paste(labels, (int(cut.side),) * 2)
             return cut.to_photo(mask[0, ..., None])[..., 0].numpy()
 
+    def _probabilities(self, parsed: ParsedSquare) -> np.ndarray:
+        cut, labels = parsed.labels
+        with self.on_device():
+            inside = self._paste_probabilities(labels, (int(cut.side),) * 2)
+            return cut.to_photo(inside[0]).numpy()
+
     def _run(self, photos: tf.Tensor) -> tuple[_Labels, np.ndarray, np.ndarray]:
         """Runs the networks on photos of one size.
 
@@ -127,18 +121,6 @@ class TensorFlowEngine(Engine):
         scores, sure = self._look(framed.coarse_image)
         labels = self._label(scores, framed)
         return labels, labels["theta"].numpy(), sure.numpy()[:, :2]
-
-    def _parsed(
-        self,
-        theta: np.ndarray,
-        size: tuple[int, ...],
-        sure: np.ndarray,
-        labels: tuple[Cut, _Labels] | None = None,
-    ) -> ParsedSquare:
-        centers = to_pixels(theta[..., 2], np.asarray(size, "float32"))
-        own_square = square_around(centers, self._mean_centers)
-        confidence, found = sure
-        return ParsedSquare(theta, own_square, confidence, found, labels)
 
     # === What is compiled ===
 

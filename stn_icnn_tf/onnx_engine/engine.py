@@ -12,8 +12,7 @@ import numpy as np
 
 from stn_icnn_tf.class_sets import ClassSet
 from stn_icnn_tf.extras import needs_extra
-from stn_icnn_tf.geometry.bilinear import to_pixels
-from stn_icnn_tf.geometry.squares import square_around, whole_square
+from stn_icnn_tf.geometry.squares import whole_square
 from stn_icnn_tf.inference.engine import Engine, Found, ParsedSquare
 from stn_icnn_tf.models.search_thresholds import SearchThresholds
 from stn_icnn_tf.onnx_engine.pasting import Networks, paste_back, paste_probabilities
@@ -53,7 +52,6 @@ class OnnxEngine(Engine):
             settings["mean_crop"],
             SearchThresholds(**settings["search_thresholds"]),
         )
-        self._mean_centers = np.asarray(self.mean_crop, "float32")[:, 1:]
         self._canvas_size = settings["canvas_size"]
         self._view_size = settings["coarse_image_size"]
 
@@ -74,15 +72,6 @@ class OnnxEngine(Engine):
         return self.square_probabilities(_two_pixels_at_least(photo), square)[
             :height, :width
         ]
-
-    def square_probabilities(self, photo: np.ndarray, square: np.ndarray) -> np.ndarray:
-        """Does so for a face in a square."""
-        parsed = self._parse(photo, np.asarray(square, "float32"))
-        cut, said = parsed.labels
-        planes = paste_probabilities(said, int(cut.side), self.class_set)
-        back = np.stack([cut.to_photo(plane) for plane in planes], axis=-1)
-        back[back.sum(axis=-1) < 0.5] = np.eye(1, self.class_set.num_classes)
-        return back
 
     def candidate_confidence(self, photo: np.ndarray) -> np.ndarray:
         """Tells how sure the coarse net is of each candidate crop."""
@@ -105,13 +94,16 @@ class OnnxEngine(Engine):
         patches = np.split(values["patches"], np.cumsum(counts)[:-1])
         said = Networks(values["theta"] * inwards, patches, values.get("base"))
         theta = cut.theta_to_photo(said.theta)
-        own_square = square_around(to_pixels(theta[..., 2], size), self._mean_centers)
-        confidence, found = values["sure"]
-        return ParsedSquare(theta, own_square, confidence, found, (cut, said))
+        return self._parsed(theta, photo.shape[1::-1], values["sure"], (cut, said))
 
     def _mask(self, parsed: ParsedSquare) -> np.ndarray:
         cut, said = parsed.labels
         return cut.to_photo(paste_back(said, int(cut.side), self.class_set))
+
+    def _probabilities(self, parsed: ParsedSquare) -> np.ndarray:
+        cut, said = parsed.labels
+        planes = paste_probabilities(said, int(cut.side), self.class_set)
+        return np.stack([cut.to_photo(plane) for plane in planes], axis=-1)
 
     @functools.cached_property
     def _view(self) -> Any:
