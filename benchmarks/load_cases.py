@@ -51,8 +51,9 @@ class Case:
             masks = [None if error else decode_mask(mask) for mask, error in pairs]
         else:
             masks = list(outputs["mask"])
-        if not _equal(masks, self.masks):
-            return "wrong", False
+        difference = _difference(masks, self.masks)
+        if difference:
+            return f"wrong: {difference}", False
         broken = any(mask is None for mask in masks)
         return "masks and errors" if broken else "masks", True
 
@@ -65,15 +66,23 @@ def decode_mask(content: bytes) -> np.ndarray | None:
         return np.array(picture)
 
 
-def _equal(
+def _difference(
     masks: Sequence[np.ndarray | None], expected: Sequence[np.ndarray | None]
-) -> bool:
-    return len(masks) == len(expected) and all(
-        mask is wanted
-        if mask is None or wanted is None
-        else np.array_equal(mask, wanted)
-        for mask, wanted in zip(masks, expected)
-    )
+) -> str:
+    """Says in what masks differ; nothing if they do not."""
+    if len(masks) != len(expected):
+        return f"{len(masks)} masks, not {len(expected)}"
+    differences = []
+    for index, (mask, wanted) in enumerate(zip(masks, expected)):
+        if mask is None or wanted is None:
+            if mask is not wanted:
+                wrong = "an error" if mask is None else "no error"
+                differences.append(f"{wrong} of photo {index}")
+        elif mask.shape != wanted.shape:
+            differences.append(f"{mask.shape}, not {wanted.shape}, of photo {index}")
+        elif count := np.count_nonzero(mask != wanted):
+            differences.append(f"{count} of {mask.size} pixels of photo {index}")
+    return ", ".join(differences)
 
 
 def _encode(image: np.ndarray, suffix: str) -> bytes:

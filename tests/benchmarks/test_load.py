@@ -120,9 +120,22 @@ def test_wrong_masks_are_noticed(cases, judge):
         dataclasses.replace(case, masks=[mask, *case.masks[1:]]),
         dataclasses.replace(case, masks=[None, *case.masks[1:]]),
         dataclasses.replace(case, masks=[case.masks[0], *case.masks[::2]]),
+        dataclasses.replace(case, masks=case.masks[:2]),
+        dataclasses.replace(case, masks=[mask[1:], *case.masks[1:]]),
+        dataclasses.replace(case, masks=[mask, np.zeros_like(mask), *case.masks[2:]]),
         dataclasses.replace(case, masks=None),
     ]
-    assert judge(tampered) == [("wrong", False)] * 3 + [("not refused", False)]
+    pixels = f"1 of {mask.size} pixels of photo 0"
+    height, width = mask.shape
+    assert judge(tampered) == [
+        (f"wrong: {pixels}", False),
+        ("wrong: no error of photo 0", False),
+        ("wrong: an error of photo 1", False),
+        ("wrong: 3 masks, not 2", False),
+        (f"wrong: {mask.shape}, not {(height - 1, width)}, of photo 0", False),
+        (f"wrong: {pixels}, an error of photo 1", False),
+        ("not refused", False),
+    ]
 
 
 def test_memory_that_grows_is_noticed():
