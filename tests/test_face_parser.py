@@ -14,6 +14,7 @@ SEARCHED = {"confidence": 0.99}
 AS_IT_IS = {
     "confidence": 0.0,
     "found": 0.0,
+    "placed": 0.0,
     "smallest": 0.0,
     "largest": 9.0,
     "shift": 9.0,

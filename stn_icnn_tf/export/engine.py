@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from stn_icnn_tf.export.browser import view_function
 from stn_icnn_tf.export.onnx import converted_to_onnx
-from stn_icnn_tf.inference.candidates import coarse_confidence
+from stn_icnn_tf.inference.candidates import parse_confidence
 from stn_icnn_tf.inference.fixed_size import FixedSizeModel
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.onnx_engine.engine import FACE, SETTINGS, VIEW
@@ -62,16 +62,15 @@ def networks_function(
         `theta`, float32 `(parts, 2, 3)`, patch -> canvas; `patches`, float32 `(part
         classes, patch, patch)`, probabilities, part by part; `base`, float32 `(base
         classes, coarse, coarse)`, if background is not the only one; and `sure`,
-        float32 `(2,)`, see `coarse_confidence`.
+        float32 `(3,)`, see `parse_confidence`.
     """
 
     def parse(image: tf.Tensor) -> dict[str, tf.Tensor]:
         parsed = model.parse_parts(image)
-        sure = coarse_confidence(parsed.coarse_scores, model.class_set)
         said = {
             "theta": parsed.theta[0],
             "patches": _planes(tf.concat(parsed.probabilities, axis=-1)),
-            "sure": tf.concat(sure, axis=0),
+            "sure": parse_confidence(parsed, model.class_set)[0],
         }
         return said if parsed.base is None else said | {"base": _planes(parsed.base)}
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.export.image_decoding import MAX_MEGAPIXELS, MAX_SIDE, decode_photo
-from stn_icnn_tf.geometry.windows import window_edges
+from stn_icnn_tf.geometry.windows import placed_share, window_edges
 from stn_icnn_tf.inference.face_search import FaceSearch
 from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.inference.squares import two_pixels_at_least
@@ -174,6 +174,7 @@ class ServedModel(tf.Module):
             "theta": parsed.theta,
             "boxes": boxes,
             "coarse_scores": parsed.coarse_scores,
+            "placed": placed_share(parsed.probabilities),
         }
 
     def _parse_whole(self, photo: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -29,6 +29,14 @@ MORE_CONFIDENT = 1.05
 # wide border were lost.
 SURE_TURN = 0.9
 TURNED = 1.03
+# Until one shows a whole face, so many candidates are parsed at most, and those only
+# that count so much of what the first does.
+TRIED = 4
+WORTH = 0.8
+# Of `placed_share`: of a whole face.
+WHOLE = 1.0
+# One part of six beside its window counts as much as 6 % of the confidence.
+_CONFIDENCE_COUNTS = 3
 
 
 def candidate_squares(size: Tensor) -> Tensor:
@@ -80,10 +88,10 @@ def turned_maps(size: int) -> np.ndarray:
     return np.concatenate([2.0 * turn, corner[..., None]], axis=-1)
 
 
-def chosen_candidate(
+def best_candidates(
     confidence: Tensor, whole: Tensor, squares: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Chooses the best candidate.
+    """Chooses the best candidates.
 
     Args:
         confidence: float `(count,)`, in each candidate times the share of the parts
@@ -92,11 +100,29 @@ def chosen_candidate(
         squares: see `candidate_squares`.
 
     Returns:
-        its square; bool, whether it is better than the whole photo.
+        float32 `(count, 4)`, the squares of those that are worth to be tried, the best
+        one first; bool, whether that is better than the whole photo.
     """
     ops = array_ops(confidence)
     is_turned = np.array([False] * len(CLOSER) + [True] * len(ROLLS))
     is_large = ops.logical_and(is_turned, confidence > SURE_TURN)
-    best = ops.argmax(ops.where(is_large, TURNED * confidence, confidence))
-    is_better = ops.take(confidence, best) > MORE_CONFIDENT * whole
-    return ops.take(squares, best, axis=0), is_better
+    counted = ops.where(is_large, TURNED * confidence, confidence)
+    best = ops.argsort(-counted)[:TRIED]
+    counted = ops.take(counted, best)
+    worth = best[: ops.sum(counted >= WORTH * counted[0])]
+    is_better = ops.take(confidence, best[0]) > MORE_CONFIDENT * whole
+    return ops.take(squares, worth, axis=0), is_better
+
+
+def rating(confidence: Tensor, found: Tensor, placed: Tensor) -> Tensor:
+    """Rates how a face was parsed in one place, against how it was in others.
+
+    Args:
+        confidence: float, of the coarse net, see `coarse_confidence`.
+        found: float, share of the parts that it finds, see there.
+        placed: float, see `placed_share`.
+
+    Returns:
+        float, 0..1.
+    """
+    return placed * (confidence * found) ** _CONFIDENCE_COUNTS

@@ -22,6 +22,9 @@ Tensor = Any
 
 WINDOW_RULES = ("fixed", "face")
 
+# Half of a window's side is 1: how far from its middle that of its part may lie.
+_PLACED = 0.5
+
 
 def part_centers(
     mask: Tensor, class_set: ClassSet = EIGHT_PARTS
@@ -138,6 +141,33 @@ def window_theta(
         native = (patch_size - 1.0) / ops.cast(extent, "float32")
         scale = ops.zeros_like(scale) + native
     return make_theta(scale, translation)
+
+
+def placed_share(probabilities: list[Tensor]) -> Tensor:
+    """Tells how many of the windows have their part about their middle.
+
+    The windows of a face that is where the coarse net saw it do; those that were placed
+    on something else show no part, or one at their edge.
+
+    Args:
+        probabilities: one float `(batch, patch, patch, classes)` a part, as
+            `paste_back` takes them.
+
+    Returns:
+        float32 `(batch,)`, 0..1, the share of the parts.
+    """
+    placed = []
+    for part in probabilities:
+        labelled = ops.cast(ops.sum(part, axis=-1) > 0.5, "float32")
+        count = ops.sum(labelled, axis=(1, 2))
+        place = np.linspace(-1.0, 1.0, part.shape[1], dtype="float32")
+        away = [
+            ops.sum(labelled * along, axis=(1, 2)) / ops.maximum(count, 1.0)
+            for along in (place, place[:, None])
+        ]
+        near = ops.square(away[0]) + ops.square(away[1]) <= _PLACED**2
+        placed.append(ops.cast(ops.logical_and(count > 0, near), "float32"))
+    return ops.mean(ops.stack(placed), axis=0)
 
 
 def window_boxes(theta: Tensor, size: tuple[Tensor, Tensor]) -> Tensor:

@@ -45,19 +45,24 @@ def calibrate_search(model: Pipeline, photos: Iterable[np.ndarray]) -> SearchThr
         own, whole = (framed[k][0].numpy() for k in ("own_square", "square"))
         shift = np.abs(own[:2] - whole[:2]).max() / whole[2]
         side, roll = own[2] / whole[2], np.degrees(abs(own[3]))
-        sure = (float(framed[name][0]) for name in ("confidence", "found"))
+        names = ("confidence", "found", "placed")
+        sure = (float(framed[name][0]) for name in names)
         measured.append((*sure, side, shift, roll))
     if not measured:
         raise ValueError("Argument `photos` must hold a photo. Received: none")
-    confidence, found, side, shift, roll = np.transpose(measured)
+    confidence, found, placed, side, shift, roll = np.transpose(measured)
 
     def highest(values: np.ndarray) -> float:
         return float(np.quantile(values, 1.0 - _OUTLIERS))
 
+    def least_share(shares: np.ndarray) -> float:
+        # Of a few shares: the one that is there, and not its last digit.
+        return math.floor(1e3 * np.quantile(shares, _OUTLIERS, method="lower")) / 1e3
+
     return SearchThresholds(
         confidence=round(max(-highest(-confidence) - _LESS_CONFIDENCE, 0.0), 4),
-        # Of a few shares: the one that is there, and not its last digit.
-        found=math.floor(1e3 * np.quantile(found, _OUTLIERS, method="lower")) / 1e3,
+        found=least_share(found),
+        placed=least_share(placed),
         smallest=round(-highest(-side) / _MORE_SIDE, 4),
         largest=round(highest(side) * _MORE_SIDE, 4),
         shift=round(highest(shift) + _MORE_SHIFT, 4),

@@ -7,13 +7,15 @@ import tensorflow as tf
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
 from stn_icnn_tf.geometry.candidate_squares import (
+    best_candidates,
     candidate_squares,
-    chosen_candidate,
     closer_corners,
     turned_maps,
 )
+from stn_icnn_tf.geometry.windows import placed_share
 from stn_icnn_tf.inference.squares import width_and_height
 from stn_icnn_tf.models.pipeline import Pipeline
+from stn_icnn_tf.models.steps import ParsedParts
 
 Tensor = Any
 
@@ -77,7 +79,20 @@ def candidate_confidence(
     return sure / count, tf.reduce_mean(tf.stack(found), axis=0), center
 
 
-def best_candidate(
+def parse_confidence(
+    parsed: ParsedParts, class_set: ClassSet = EIGHT_PARTS
+) -> tf.Tensor:
+    """Tells how surely photos show a face where they were parsed.
+
+    Returns:
+        float32 `(photos, 3)`: confidence and found, see `coarse_confidence`; placed,
+        see `placed_share`.
+    """
+    sure = coarse_confidence(parsed.coarse_scores, class_set)
+    return tf.stack([*sure, placed_share(parsed.probabilities)], axis=-1)
+
+
+def candidates_to_try(
     model: Pipeline, photo: tf.Tensor, whole: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Chooses where to look: at the whole photo, closer, or with a turned head.
@@ -93,14 +108,13 @@ def best_candidate(
             parts that are found on it.
 
     Returns:
-        the square of the best candidate; bool, whether it is better than the whole
-        photo.
+        see `best_candidates`.
     """
     views = candidate_views(photo, model.coarse_image_size)
     scores = model.coarse_scores(views)
     confidence, found, center = candidate_confidence(scores, model.class_set)
     squares = candidate_squares(width_and_height(photo))
-    return chosen_candidate(confidence * found * center, whole, squares)
+    return best_candidates(confidence * found * center, whole, squares)
 
 
 def candidate_views(photo: tf.Tensor, size: int) -> tf.Tensor:

@@ -4,14 +4,19 @@ Here is the search for a face, which both have; the networks are theirs.
 """
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from stn_icnn_tf.class_sets import ClassSet
 from stn_icnn_tf.geometry.bilinear import to_pixels
-from stn_icnn_tf.geometry.candidate_squares import candidate_squares, chosen_candidate
+from stn_icnn_tf.geometry.candidate_squares import (
+    WHOLE,
+    best_candidates,
+    candidate_squares,
+    rating,
+)
 from stn_icnn_tf.geometry.squares import square_around, whole_square
 from stn_icnn_tf.models.search_thresholds import CUTS, SearchThresholds, fits
 
@@ -30,6 +35,7 @@ class ParsedSquare(NamedTuple):
         own_square: float32 `(4,)`, of the face, see `squares`.
         confidence: of the coarse net, see `coarse_confidence`.
         found: share of the parts that it finds.
+        placed: share of the windows that have their part about their middle.
         labels: what the engine pastes.
     """
 
@@ -37,6 +43,7 @@ class ParsedSquare(NamedTuple):
     own_square: np.ndarray
     confidence: float
     found: float
+    placed: float
     labels: Any
 
 
@@ -99,19 +106,36 @@ class Engine(abc.ABC):
             photo: uint8 `(height, width, 3)`, RGB.
             framed: what `parse_framed` gives of it.
         """
+        attempts = self._attempts(photo, framed)
+        best = next(attempts)
+        while best["placed"] < WHOLE:
+            found = next(attempts, None)
+            if found is None:
+                break
+            best = max(best, found, key=lambda each: each["rating"])
+        return best
+
+    def _attempts(self, photo: np.ndarray, framed: Found) -> Iterator[Found]:
+        """Parses a photo where its face may be, the likeliest place first."""
         own_square = framed["own_square"]
-        if self._thresholds.is_sure(framed["confidence"], framed["found"]):
+
+        def in_own_square() -> Found:
+            if fits(own_square, framed["square"], self._thresholds):
+                return framed
             return self._cut_until_it_fits(photo, own_square, CUTS)
+
+        is_sure = self._thresholds.is_sure(framed["confidence"], framed["found"])
+        if is_sure:
+            yield in_own_square()
         squares = candidate_squares(photo.shape[1::-1])
         whole = framed["confidence"] * framed["found"]
         confidence = self.candidate_confidence(photo)
-        square, is_better = chosen_candidate(confidence, whole, squares)
-        if is_better:
+        squares, is_better = best_candidates(confidence, whole, squares)
+        if not (is_sure or is_better):
+            yield in_own_square()
+        for square in squares:
             # A candidate is not yet the face's own square, which is cut out of it.
-            return self._cut_until_it_fits(photo, square, CUTS + 1)
-        if fits(own_square, framed["square"], self._thresholds):
-            return framed
-        return self._cut_until_it_fits(photo, own_square, CUTS)
+            yield self._cut_until_it_fits(photo, square, CUTS + 1)
 
     def parse_square(self, photo: np.ndarray, square: np.ndarray) -> Found:
         """Parses the face that lies about in a square, see `FaceSearch`."""
@@ -136,13 +160,13 @@ class Engine(abc.ABC):
         Args:
             theta: see `ParsedSquare`.
             size: of the photo in pixels.
-            sure: confidence and found.
+            sure: confidence, found and placed.
             labels: see `ParsedSquare`.
         """
         centers = to_pixels(theta[..., 2], np.asarray(size, "float32"))
         own_square = square_around(centers, self._mean_centers)
-        confidence, found = sure
-        return ParsedSquare(theta, own_square, confidence, found, labels)
+        confidence, found, placed = sure
+        return ParsedSquare(theta, own_square, confidence, found, placed, labels)
 
     def _cut_until_it_fits(
         self, photo: np.ndarray, square: np.ndarray, cuts: int
@@ -153,7 +177,7 @@ class Engine(abc.ABC):
             if fits(square, parsed_in, self._cut_thresholds):
                 break
         mask = self._mask(parsed)
-        return {"mask": mask, "theta": parsed.theta, "square": parsed_in}
+        return self._found(mask, parsed, parsed_in)
 
     def _framed(
         self, photo: np.ndarray, mask: np.ndarray, parsed: ParsedSquare
@@ -161,12 +185,23 @@ class Engine(abc.ABC):
         """Says of a photo that was parsed as it is whether the model is made for it."""
         square = whole_square(photo.shape[1::-1])
         is_sure = self._thresholds.is_sure(parsed.confidence, parsed.found)
+        good = fits(parsed.own_square, square, self._thresholds)
+        is_placed = parsed.placed >= self._thresholds.placed
+        return {
+            **self._found(mask, parsed, square),
+            "confidence": parsed.confidence,
+            "found": parsed.found,
+            "own_square": parsed.own_square,
+            "fits": is_sure and good and is_placed,
+        }
+
+    def _found(
+        self, mask: np.ndarray, parsed: ParsedSquare, square: np.ndarray
+    ) -> Found:
         return {
             "mask": mask,
             "theta": parsed.theta,
             "square": square,
-            "confidence": parsed.confidence,
-            "found": parsed.found,
-            "own_square": parsed.own_square,
-            "fits": is_sure and fits(parsed.own_square, square, self._thresholds),
+            "placed": parsed.placed,
+            "rating": rating(parsed.confidence, parsed.found, parsed.placed),
         }

@@ -6,24 +6,30 @@ import numpy as np
 import tensorflow as tf
 
 from stn_icnn_tf.geometry.affine import to_pixels
+from stn_icnn_tf.geometry.candidate_squares import WHOLE, rating
 from stn_icnn_tf.geometry.squares import square_around, whole_square
-from stn_icnn_tf.inference.candidates import best_candidate, coarse_confidence
+from stn_icnn_tf.inference.candidates import candidates_to_try, coarse_confidence
 from stn_icnn_tf.inference.squares import Cut, two_pixels_at_least, width_and_height
 from stn_icnn_tf.models.pipeline import Pipeline
 from stn_icnn_tf.models.search_thresholds import CUTS, SearchThresholds, fits
 
 Tensor = Any
+Found = dict[str, tf.Tensor]
+
+RESULT = ("mask", "theta", "square")
 
 
 class FaceSearch:
     """Parses the face of one photo of any size and framing.
 
-    The photo is parsed as it is first. If the coarse net was sure of it, and the
-    windows say that the face is about as large, as central and as upright as those of
-    the model's own photos, that is the result. Otherwise the face is searched for: if
-    the coarse net was unsure, among the candidate crops; then the square around the
-    face, as its windows tell it, is cut out upright and parsed, so that a small face
-    gets its pixels.
+    The photo is parsed as it is first. If the coarse net was sure of it, the windows
+    say that the face is about as large, as central and as upright as those of the
+    model's own photos, and the parts lie about the middle of their windows, that is the
+    result. Otherwise the face is searched for: if the coarse net was unsure, among the
+    candidate crops; then the square around the face, as its windows tell it, is cut out
+    upright and parsed, so that a small face gets its pixels. The coarse net may be sure
+    and wrong: then parts do not lie in their windows, and the next best candidates are
+    tried.
 
     Args:
         model: the model, or its fused form.
@@ -49,9 +55,7 @@ class FaceSearch:
         self.cut_thresholds = self.thresholds.of_cuts()
         self.cuts = cuts
 
-    def __call__(
-        self, photo: tf.Tensor, square: tf.Tensor | None = None
-    ) -> dict[str, tf.Tensor]:
+    def __call__(self, photo: tf.Tensor, square: tf.Tensor | None = None) -> Found:
         """Parses a photo.
 
         Args:
@@ -71,11 +75,11 @@ class FaceSearch:
         }
         return tf.cond(
             framed["fits"],
-            lambda: {name: framed[name] for name in ("mask", "theta", "square")},
+            lambda: {name: framed[name] for name in RESULT},
             lambda: self.find(photo, framed),
         )
 
-    def parse_framed(self, photos: tf.Tensor) -> dict[str, tf.Tensor]:
+    def parse_framed(self, photos: tf.Tensor) -> Found:
         """Parses photos of one size as they are: the plain model, and one check.
 
         Args:
@@ -84,8 +88,10 @@ class FaceSearch:
         Returns:
             `mask` and `theta` of the model; `square` float `(batch, 4)`, the whole
             photo's; `confidence` and `found` float `(batch,)`, see
-            `coarse_confidence`; `own_square` float `(batch, 4)`; `fits` bool
-            `(batch,)`, whether the model was made for such a photo.
+            `coarse_confidence`; `placed` float `(batch,)`, see `placed_share`;
+            `rating` float `(batch,)`, see there; `own_square` float
+            `(batch, 4)`; `fits` bool `(batch,)`, whether the model was made for such a
+            photo.
         """
         height, width = tf.unstack(tf.shape(photos)[1:3])
         padded = two_pixels_at_least(photos)
@@ -96,6 +102,7 @@ class FaceSearch:
         own_square = self.own_square_of(outputs["theta"], width_and_height(padded))
         square = whole_square((width, height))
         good = fits(own_square, square, self.thresholds)
+        placed = outputs["placed"]
         mask = tf.ensure_shape(outputs["mask"][:, :height, :width], photos.shape[:3])
         return {
             "mask": mask,
@@ -103,13 +110,15 @@ class FaceSearch:
             "square": tf.repeat(square[None], tf.shape(photos)[0], axis=0),
             "confidence": confidence,
             "found": found,
+            "placed": placed,
+            "rating": rating(confidence, found, placed),
             "own_square": own_square,
-            "fits": good & self.thresholds.is_sure(confidence, found),
+            "fits": good
+            & self.thresholds.is_sure(confidence, found)
+            & (placed >= self.thresholds.placed),
         }
 
-    def find(
-        self, photo: tf.Tensor, framed: dict[str, tf.Tensor]
-    ) -> dict[str, tf.Tensor]:
+    def find(self, photo: tf.Tensor, framed: Found) -> Found:
         """Searches for the face of a photo that the model was not made for.
 
         Args:
@@ -119,27 +128,48 @@ class FaceSearch:
         Returns:
             as `__call__`. Where nothing better is found, it is the photo as it is.
         """
-        own_square, whole = framed["own_square"], framed["square"]
-
-        def try_candidates() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            confidence = framed["confidence"] * framed["found"]
-            square, is_better = best_candidate(self.model, photo, confidence)
-            off = ~fits(own_square, whole, self.thresholds)
-            return (
-                tf.where(is_better, square, own_square),
-                is_better | off,
-                tf.cast(is_better, tf.int32),
-            )
-
-        # A candidate is not yet the face's own square, which is cut out of it.
-        square, wanted, candidates = tf.cond(
-            self.thresholds.is_sure(framed["confidence"], framed["found"]),
-            lambda: (own_square, tf.constant(True), tf.constant(0)),
-            try_candidates,
+        own_square = framed["own_square"]
+        zero, zero_share = tf.constant(0), tf.constant(0.0)
+        is_off = ~fits(own_square, framed["square"], self.thresholds)
+        is_sure = self.thresholds.is_sure(framed["confidence"], framed["found"])
+        confidence = framed["confidence"] * framed["found"]
+        framed = {name: framed[name] for name in (*RESULT, "placed", "rating")}
+        best = tf.cond(
+            is_sure,
+            lambda: self._cut_until_it_fits(photo, own_square, is_off, zero, framed),
+            # Whatever is found is better.
+            lambda: {**framed, "placed": zero_share, "rating": tf.constant(-1.0)},
         )
-        return self._cut_until_it_fits(photo, square, wanted, candidates, framed)
 
-    def parse_square(self, photo: tf.Tensor, square: tf.Tensor) -> dict[str, tf.Tensor]:
+        def look() -> tuple[tf.Tensor, tf.Tensor]:
+            squares, is_better = candidates_to_try(self.model, photo, confidence)
+            squares = tf.concat([own_square[None], squares], axis=0)
+            # The face's own square is tried once, if nothing is better.
+            return squares, tf.cast(is_sure | is_better, tf.int32)
+
+        squares, first = tf.cond(
+            best["placed"] >= WHOLE, lambda: (own_square[None], tf.constant(1)), look
+        )
+
+        def is_wanted(index: tf.Tensor, best: Found) -> tf.Tensor:
+            return (index < tf.shape(squares)[0]) & (best["placed"] < WHOLE)
+
+        def try_next(index: tf.Tensor, best: Found) -> tuple[tf.Tensor, Found]:
+            # A candidate is not yet the face's own square, which is cut out of it.
+            candidates = tf.minimum(index, 1)
+            wanted = is_off | (index > 0)
+            found = self._cut_until_it_fits(
+                photo, squares[index], wanted, candidates, framed
+            )
+            better = found["rating"] > best["rating"]
+            return index + 1, tf.cond(better, lambda: found, lambda: best)
+
+        _, best = tf.while_loop(
+            is_wanted, try_next, (first, best), parallel_iterations=1
+        )
+        return {name: best[name] for name in RESULT}
+
+    def parse_square(self, photo: tf.Tensor, square: tf.Tensor) -> Found:
         """Parses the face that lies about in a square, as `__call__`."""
         square = tf.ensure_shape(tf.cast(square, tf.float32), (4,))
         parts = len(self.model.mean_crop)
@@ -147,9 +177,12 @@ class FaceSearch:
             "mask": tf.zeros(tf.shape(photo)[:2], tf.uint8),
             "theta": tf.zeros((parts, 2, 3)),
             "square": square,
+            "placed": tf.constant(0.0),
+            "rating": tf.constant(0.0),
         }
-        one = tf.constant(1)
-        return self._cut_until_it_fits(photo, square, tf.constant(True), one, nothing)
+        wanted, one = tf.constant(True), tf.constant(1)
+        found = self._cut_until_it_fits(photo, square, wanted, one, nothing)
+        return {name: found[name] for name in RESULT}
 
     def cut(self, photo: tf.Tensor, square: tf.Tensor) -> Cut:
         """Returns how a square is cut out of a photo."""
@@ -162,8 +195,8 @@ class FaceSearch:
         square: tf.Tensor,
         wanted: tf.Tensor,
         candidates: tf.Tensor,
-        start: dict[str, tf.Tensor],
-    ) -> dict[str, tf.Tensor]:
+        start: Found,
+    ) -> Found:
         """Cuts squares out and parses them, until the face fits into its square.
 
         Args:
@@ -175,12 +208,12 @@ class FaceSearch:
         """
         size = width_and_height(photo)
 
-        def is_wanted(wanted: tf.Tensor, *state: tf.Tensor) -> tf.Tensor:
+        def is_wanted(wanted: tf.Tensor, *state: Any) -> tf.Tensor:
             return wanted
 
         def parse_next(
-            wanted: tf.Tensor, square: tf.Tensor, *parsed: tf.Tensor
-        ) -> tuple[tf.Tensor, ...]:
+            wanted: tf.Tensor, square: tf.Tensor, *state: Any
+        ) -> tuple[tf.Tensor, tf.Tensor, Found]:
             cut = self.cut(photo, square)
             outputs = self.model.parse(cut.pixels(photo)[None])
             mask = cut.to_photo(outputs["mask"][0, ..., None])[..., 0]
@@ -188,16 +221,27 @@ class FaceSearch:
             own_square = self.own_square_of(theta, size)
             wanted = ~fits(own_square, square, self.cut_thresholds)
             mask = tf.ensure_shape(mask, photo.shape[:2])
-            return wanted, own_square, mask, theta, square
+            confidence, found = coarse_confidence(
+                outputs["coarse_scores"], self.model.class_set
+            )
+            placed = outputs["placed"]
+            parsed = {
+                "mask": mask,
+                "theta": theta,
+                "square": square,
+                "placed": placed[0],
+                "rating": rating(confidence, found, placed)[0],
+            }
+            return wanted, own_square, parsed
 
-        *_, mask, theta, square = tf.while_loop(
+        *_, found = tf.while_loop(
             is_wanted,
             parse_next,
-            (wanted, square, start["mask"], start["theta"], start["square"]),
+            (wanted, square, start),
             maximum_iterations=self.cuts + candidates,
             parallel_iterations=1,
         )
-        return {"mask": mask, "theta": theta, "square": square}
+        return found
 
     def own_square_of(self, theta: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         """Finds the squares `(..., 4)` of faces from theta `(..., parts, 2, 3)`."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from stn_icnn_tf.geometry.windows import placed_share
 from stn_icnn_tf.inference.candidates import candidate_confidence, candidate_views
 from stn_icnn_tf.inference.engine import Engine, Found, ParsedSquare
 from stn_icnn_tf.inference.face_search import FaceSearch
@@ -115,12 +116,14 @@ class TensorFlowEngine(Engine):
         """Runs the networks on photos of one size.
 
         Returns:
-            what is pasted; theta, patch -> photo; confidence and found of each.
+            what is pasted; theta, patch -> photo; confidence, found and placed of
+            each.
         """
         framed = self._frame(tf.cast(photos, tf.float32))
         scores, sure = self._look(framed.coarse_image)
-        labels = self._label(scores, framed)
-        return labels, labels["theta"].numpy(), sure.numpy()[:, :2]
+        labels, placed = self._label(scores, framed)
+        sure = np.concatenate([sure[:, :2], placed[:, None]], axis=1)
+        return labels, labels["theta"].numpy(), sure
 
     # === What is compiled ===
 
@@ -142,12 +145,14 @@ class TensorFlowEngine(Engine):
 
     @functools.cached_property
     def _label(self) -> Callable:
-        """Coarse scores, `FramedPhotos` -> what is pasted."""
+        """Coarse scores, `FramedPhotos` -> what is pasted; placed of each."""
 
-        def label(scores: tf.Tensor, framed: FramedPhotos) -> _Labels:
+        def label(scores: tf.Tensor, framed: FramedPhotos) -> tuple[_Labels, tf.Tensor]:
             parsed = self.model.parse_from_scores(scores, framed)
             labels = {"probabilities": parsed.probabilities, "theta": parsed.theta}
-            return labels if parsed.base is None else {**labels, "base": parsed.base}
+            if parsed.base is not None:
+                labels["base"] = parsed.base
+            return labels, placed_share(parsed.probabilities)
 
         return _compiled(label, _specs(self._look)[0], _specs(self._frame))
 
@@ -158,7 +163,7 @@ class TensorFlowEngine(Engine):
         def paste(labels: _Labels, size: tf.Tensor) -> tf.Tensor:
             return self.model.paste_back(**labels, size=tuple(tf.unstack(size)))
 
-        return _compiled(paste, _specs(self._label), _SIZE)
+        return _compiled(paste, _specs(self._label)[0], _SIZE)
 
     @functools.cached_property
     def _paste_probabilities(self) -> Callable:
@@ -168,7 +173,7 @@ class TensorFlowEngine(Engine):
             parsed = ParsedParts(**{"base": None, "coarse_scores": None, **labels})
             return self.model.paste_probabilities(parsed, tuple(tf.unstack(size)))
 
-        return _compiled(paste, _specs(self._label), _SIZE)
+        return _compiled(paste, _specs(self._label)[0], _SIZE)
 
     def on_device(self) -> contextlib.AbstractContextManager:
         """Runs a block where the engine runs."""

@@ -14,7 +14,7 @@ from stn_icnn_tf.geometry.affine import (
 )
 from stn_icnn_tf.geometry.letterbox import letterbox
 from stn_icnn_tf.geometry.paste_back import paste_back, rectangular_grid
-from stn_icnn_tf.geometry.windows import window_theta
+from stn_icnn_tf.geometry.windows import placed_share, window_theta
 from stn_icnn_tf.models.search_thresholds import SearchThresholds
 from stn_icnn_tf.models.steps import FramedPhotos, ParsedParts
 
@@ -324,4 +324,5 @@ class Pipeline:
             ),
             "theta": parsed.theta,
             "coarse_scores": parsed.coarse_scores,
+            "placed": placed_share(parsed.probabilities),
         }

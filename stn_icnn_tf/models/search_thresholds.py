@@ -14,6 +14,8 @@ CUTS = 2
 # Degrees: half of the step between turned candidates.
 _UPRIGHT = 7.5
 
+_HIGHEST = {"confidence": 1.0, "found": 1.0, "placed": 1.0, "roll": 180.0}
+
 
 @dataclasses.dataclass(frozen=True)
 class SearchThresholds:
@@ -30,6 +32,8 @@ class SearchThresholds:
         largest: largest side of it; above 1, where it reaches out of the photo.
         shift: how far its middle may lie from the photo's, as a part of the same.
         roll: by how many degrees it may be rolled, either way.
+        placed: least share of the windows that have their part about their middle,
+            see `placed_share`, 0..1.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -41,10 +45,11 @@ class SearchThresholds:
     largest: float = 1.4
     shift: float = 0.2
     roll: float = 15.0
+    placed: float = 0.8
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
-            highest = {"confidence": 1.0, "found": 1.0, "roll": 180.0}.get(name, 100.0)
+            highest = _HIGHEST.get(name, 100.0)
             if not 0 <= value <= highest:
                 raise ValueError(
                     f"Argument `{name}` must be in 0..{highest:g}. "

@@ -123,7 +123,8 @@ class StnIcnn(Pipeline, keras.Model):
     Output:
         a dict: `mask` uint8 `(batch, height, width)`, class ids; `theta` float
         `(batch, parts, 2, 3)`, patch -> photo; `coarse_scores` float `(batch,
-        coarse_size, coarse_size, classes)`, logits.
+        coarse_size, coarse_size, classes)`, logits; `placed` float `(batch,)`, see
+        `placed_share`.
 
     Examples:
         >>> model = StnIcnn()

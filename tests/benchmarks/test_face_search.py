@@ -22,7 +22,7 @@ def run(folder, *arguments):
 
 @pytest.mark.slow
 def test_script_compares_scores_and_times(tmp_path):
-    never = dict.fromkeys(("confidence", "found", "smallest"), 0.0)
+    never = dict.fromkeys(("confidence", "found", "placed", "smallest"), 0.0)
     never |= {"largest": 99.0, "shift": 99.0, "roll": 180.0}
     model = small_model(search_thresholds=never)
     shake(model)

@@ -24,7 +24,10 @@ from tests.helpers import ONE_NET_HEAD, faces, photos, shake, small_model
 for _module in ("onnx", "onnxruntime", "tf2onnx"):
     pytest.importorskip(_module, reason="needs the extra: pip install -e '.[onnx]'")
 
-AS_IT_IS = {"smallest": 0.0, "largest": 9.0, "shift": 9.0, "roll": 90.0}
+AS_IT_IS = {
+    **{"placed": 0.0, "smallest": 0.0},
+    **{"largest": 9.0, "shift": 9.0, "roll": 90.0},
+}
 SEARCHED = {**AS_IT_IS, "confidence": 0.99}
 SIZES = [(50, 70), (90, 40), (64, 64), (150, 131), (30, 1)]
 
@@ -79,8 +82,9 @@ def test_drawn_faces_in_a_list_come_back_in_their_order(framed, drawn):
         assert_equal_faces(ours, expected)
 
 
-def test_a_face_that_does_not_fit_is_cut_out_and_parsed(drawn):
+def test_a_face_that_does_not_fit_is_cut_out_and_parsed(drawn, monkeypatch):
     # Sure enough, but rolled too far: no candidates are tried.
+    monkeypatch.setattr("stn_icnn_tf.inference.engine.WHOLE", 0.0)
     sure = {"confidence": 0.0, "found": 0.0, **AS_IT_IS, "roll": 3.0}
     tensorflow, onnx = both(shaken(ONE_NET_HEAD, **sure))
     for photo in drawn:

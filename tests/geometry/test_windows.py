@@ -10,6 +10,7 @@ from stn_icnn_tf.geometry.affine import (
 from stn_icnn_tf.geometry.windows import (
     face_ratio,
     part_centers,
+    placed_share,
     target_theta,
     window_boxes,
     window_edges,
@@ -172,3 +173,29 @@ def test_window_boxes_by_hand():
     # From x -0.25 to 0.75 of 0..20, from y -0.75 to -0.25 of 0..10.
     expected = [7.5, 1.25, 17.5, 3.75]
     np.testing.assert_allclose(window_boxes(theta, (11, 21)), expected, rtol=1e-6)
+
+
+def test_parts_are_placed_if_they_lie_about_the_middle_of_their_windows():
+    def shown(rows, columns, probability=0.9):
+        patch = np.zeros((9, 9, 2), "float32")
+        # The classes of a part count together.
+        patch[rows, columns] = probability / 2
+        return patch
+
+    every = slice(None)
+    patches = {
+        "middle": shown(slice(3, 6), slice(3, 6)),
+        "large": shown(every, every),
+        "aside": shown(slice(3, 6), slice(5, 7)),  # .375 of half a side.
+        "edge": shown(slice(3, 6), slice(6, 8)),  # .625.
+        "corner": shown(slice(5, 7), slice(6, 7)),  # .375 and .5: .625.
+        "unsure": shown(slice(3, 6), slice(3, 6), 0.4),
+        "nothing": shown(slice(0), slice(0)),
+    }
+    placed = {name: float(placed_share([p[None]])[0]) for name, p in patches.items()}
+    assert placed == dict.fromkeys(patches, 0.0) | {
+        name: 1.0 for name in ("middle", "large", "aside")
+    }
+    several = [np.stack([patches["middle"], patches["edge"]]), patches["large"][None]]
+    several[1] = np.repeat(several[1], 2, axis=0)
+    np.testing.assert_allclose(placed_share(several), [1.0, 0.5])

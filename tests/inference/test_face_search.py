@@ -9,9 +9,9 @@ from stn_icnn_tf.geometry.candidate_squares import CLOSER, ROLLS, candidate_squa
 from stn_icnn_tf.geometry.squares import square_around, whole_square
 from stn_icnn_tf.inference.candidates import (
     OFF_CENTER,
-    best_candidate,
     candidate_confidence,
     candidate_views,
+    candidates_to_try,
     coarse_confidence,
 )
 from stn_icnn_tf.inference.face_search import FaceSearch
@@ -86,6 +86,7 @@ class Seer:
             "mask": tf.cast(mask, tf.uint8)[None],
             "theta": tf.stack(thetas)[None],
             "coarse_scores": tf.constant(scores_of(self.confidence), tf.float32),
+            "placed": tf.constant([1.0]),
         }
 
 
@@ -183,8 +184,8 @@ def test_face_far_from_upright_is_turned_upright_first(degrees):
     photo[:64] = 255
     photo[80:120, 64:96] = 255  # Left of the middle: the mirror image is another.
     turned = Image.fromarray(photo).rotate(-degrees)
-    square, _ = best_candidate(SureOfSky(), tf.constant(np.asarray(turned)), 0.0)
-    assert np.degrees(square[3]) == pytest.approx(degrees)
+    squares, _ = candidates_to_try(SureOfSky(), tf.constant(np.asarray(turned)), 0.0)
+    assert np.degrees(squares[0, 3]) == pytest.approx(degrees)
 
 
 @pytest.mark.parametrize(
@@ -204,8 +205,9 @@ def test_larger_face_is_meant_if_the_coarse_net_is_about_as_sure(
             confidence[3], confidence[len(CLOSER) + ROLLS.index(30)] = closer, turned
             return tf.constant(scores_of(confidence), tf.float32)
 
-    square, is_better = best_candidate(TwoFaces(), tf.zeros((100, 100, 3)), 0.6)
+    squares, is_better = candidates_to_try(TwoFaces(), tf.zeros((100, 100, 3)), 0.6)
     assert bool(is_better)
+    square = squares[0]
     assert np.degrees(square[3]) == pytest.approx(degrees)
     assert square[2] == (100.0 if degrees else 50.0)
 
@@ -236,15 +238,71 @@ def test_of_two_faces_about_as_sure_the_one_in_the_middle_is_meant(middle, chose
             shown = np.stack([inner] * 7 + [left] + [inner] * (CANDIDATES - 8))
             return tf.constant(np.log(6.0 * confidence / (1.0 - confidence)) * shown)
 
-    square, _ = best_candidate(TwoFaces(), tf.zeros((100, 100, 3)), 0.1)
+    squares, _ = candidates_to_try(TwoFaces(), tf.zeros((100, 100, 3)), 0.1)
     expected = candidate_squares((100, 100))[chosen]
-    np.testing.assert_allclose(square, expected)
+    np.testing.assert_allclose(squares[0], expected)
 
 
 @pytest.mark.parametrize(("whole", "is_better"), [(0.90, True), (0.91, False)])
 def test_candidate_must_be_clearly_better_than_the_whole_photo(whole, is_better):
-    _, better = best_candidate(Seer(surest=3), tf.zeros((100, 100, 3)), whole)
+    _, better = candidates_to_try(Seer(surest=3), tf.zeros((100, 100, 3)), whole)
     assert bool(better) == is_better
+
+
+@pytest.mark.parametrize(
+    ("confidence", "tried"),
+    [
+        ({3: 0.95, 7: 0.9, 5: 0.8, 1: 0.85, 8: 0.79}, [3, 7, 1, 5]),  # Four at most.
+        ({3: 0.95, 7: 0.75}, [3]),  # What is much less sure is not worth it.
+    ],
+)
+def test_candidates_about_as_sure_are_worth_to_be_tried(confidence, tried):
+    class Faces(Seer):
+        def coarse_scores(self, images):
+            every = np.full(CANDIDATES, 0.5)
+            every[list(confidence)] = list(confidence.values())
+            return tf.constant(scores_of(every), tf.float32)
+
+    squares, _ = candidates_to_try(Faces(), tf.zeros((100, 100, 3)), 0.1)
+    expected = candidate_squares((100, 100))
+    np.testing.assert_allclose(squares, np.asarray(expected)[tried])
+
+
+@pytest.mark.parametrize(
+    ("placed", "chosen"),
+    [
+        ({450: 1.0}, 450),  # A candidate shows the face.
+        ({900: 0.5, 450: 0.3}, 900),  # None does: the best place so far.
+        ({900: 0.3, 450: 0.3}, 450),  # As well as this one, and surer.
+    ],
+)
+def test_a_sure_net_whose_parts_lie_beside_their_windows_was_wrong(placed, chosen):
+    class Wrong(Seer):
+        def parse(self, photos):
+            side = photos.shape[2]
+            sure = {} if side == 900 else {"coarse_scores": scores_of(0.99)}
+            seen = {"placed": tf.constant([placed.get(side, 0.2)])}
+            return super().parse(photos) | sure | seen
+
+    photo, _ = blocks((600, 900), (450, 300), 450)
+    seer = Wrong(confidence=0.95, surest=4)
+    outputs = FaceSearch(seer, cuts=0)(tf.constant(photo))
+    assert seer.views == CANDIDATES and seer.sides == [900, 450]
+    assert outputs["square"][2] == chosen
+
+
+def test_a_whole_face_ends_the_search():
+    # Small and sure: cut out once, and no candidates.
+    photo, _ = blocks((300, 300), (150, 150), 60)
+
+    class Placed(Seer):
+        def parse(self, photos):
+            placed = 0.5 if photos.shape[2] == 300 else 1.0
+            return super().parse(photos) | {"placed": tf.constant([placed])}
+
+    seer = Placed()
+    FaceSearch(seer)(tf.constant(photo))
+    assert (len(seer.sides), seer.views) == (2, 0)
 
 
 def test_confidence_forgives_what_is_not_there():
@@ -332,7 +390,7 @@ def untrained():
 def test_photo_that_fits_is_parsed_as_by_the_model_to_the_last_bit(size):
     parser = untrained()
     photo = np.random.default_rng(0).integers(0, 256, (*size, 3), "uint8")
-    thresholds = SearchThresholds(confidence=0.0, found=0.0)
+    thresholds = SearchThresholds(confidence=0.0, found=0.0, placed=0.0)
     parse = tf.function(FaceSearch(parser, thresholds), autograph=False)
     outputs = parse(tf.constant(photo))
     padded = np.pad(photo, ((0, 0), (0, 2 - min(size[1], 2)), (0, 0)))
@@ -366,7 +424,7 @@ def test_face_without_a_part_that_the_model_always_finds_is_searched_for():
 
     for found, searched in ((0.83, 0), (1.0, CANDIDATES)):
         seer = Fringed()
-        FaceSearch(seer, SearchThresholds(found=found))(photo)
+        FaceSearch(seer, SearchThresholds(found=found), cuts=0)(photo)
         assert seer.views == searched
 
 
@@ -386,8 +444,9 @@ def test_thresholds_say_what_fits():
     }
     outcome = fits(np.float32(list(faces)), whole, thresholds)
     assert outcome.tolist() == list(faces.values())
-    with pytest.raises(ValueError, match="`confidence`.*1.1"):
-        SearchThresholds(confidence=1.1)
+    for name in ("confidence", "placed"):
+        with pytest.raises(ValueError, match=f"`{name}`.*1.1"):
+            SearchThresholds(**{name: 1.1})
 
 
 def test_model_keeps_its_thresholds(tmp_path):

@@ -12,7 +12,10 @@ from stn_icnn_tf.inference import large_photos
 from stn_icnn_tf.inference.face_search import FaceSearch
 from tests.helpers import photos, shake, small_model
 
-SURE = {"confidence": 0.0, "found": 0.0, "smallest": 0.0, "largest": 9.0, "shift": 9.0}
+SURE = {
+    **{"confidence": 0.0, "found": 0.0, "placed": 0.0},
+    **{"smallest": 0.0, "largest": 9.0, "shift": 9.0},
+}
 
 
 def parser(**thresholds):

@@ -120,6 +120,7 @@ SEARCH = {
     **{"confidence": 0.9, "found": 0.8, "smallest": 0.7, "largest": 1.4},
     **{"shift": 0.2, "roll": 15, "closer": CLOSER, "rolls": ROLLS},
     **{"more_confident": 1.05, "sure_turn": 0.9, "turned": 1.03},
+    **{"placed": 0.8, "tried": 4, "worth": 0.8},
 }
 # A photo of 100 x 100 in which the parts lie as in the mean face of `square`.
 FIND = """
@@ -131,7 +132,8 @@ FIND = """
     const parse = async (square) => {
         calls.push(square);
         const close = square.side < 1.4 * side;
-        return { confidence: close ? 0.95 : whole, found: 1, centers };
+        const seen = placed[Math.round(square.side)] ?? placed.rest;
+        return { confidence: close ? 0.95 : whole, found: 1, placed: seen, centers };
     };
     let views = 0;
     const look = async () => {
@@ -147,6 +149,7 @@ FIND = """
 def find(modules, **arguments):
     arguments = {"x": 50, "y": 50, "side": 90, "whole": 0.95, "best": 1, **arguments}
     arguments.setdefault("center", 1)
+    arguments.setdefault("placed", {"rest": 1})
     return modules("search", FIND, search=SEARCH, **arguments)
 
 
@@ -169,6 +172,17 @@ def test_an_unsure_net_looks_closer_and_turns_only_when_that_does_not_help(modul
     turned = find(modules, x=30, y=30, side=50, whole=0.5, best=len(CLOSER) + 3)
     assert turned["views"] == len(CLOSER) + len(ROLLS)
     assert turned["calls"][1]["roll"] == pytest.approx(np.radians(ROLLS[2]))
+
+
+def test_a_sure_net_whose_parts_lie_beside_their_windows_was_wrong(modules):
+    found = find(modules, placed={"100": 0.5, "91": 1, "rest": 0.7}, best=5)
+    assert found["views"] == len(CLOSER)
+    # The candidate, and the face's own square, which is cut out of it.
+    assert [round(call["side"]) for call in found["calls"]] == [100, 50, 91]
+    assert found["square"]["side"] == pytest.approx(91)
+    # Nowhere all of them do: what shows the most.
+    found = find(modules, placed={"100": 0.5, "rest": 0.3}, best=5)
+    assert found["square"]["side"] == 100
 
 
 def test_a_face_at_the_edge_of_a_candidate_counts_less(modules):

@@ -95,7 +95,7 @@ export function candidates(photo, { search, view: { side: size } }) {
  *
  * @param photo {width, height, data}, RGB.
  * @param model What model.json holds.
- * @param parse Parses a square: {confidence, found, centers}, centers in the photo.
+ * @param parse Parses a square: {confidence, found, placed, centers}, centers in the photo.
  * @param look Tells how sure the coarse net is of a view, and how near to its middle the face
  *   is: {confidence, found, center}.
  * @returns What `parse` gave of the square that was taken, and that square.
@@ -105,42 +105,55 @@ export async function findFace(photo, model, parse, look) {
   const isSure = ({ confidence, found }) =>
     confidence >= limits.confidence && found >= limits.found;
   const whole = wholeSquare(photo);
-  let result = { ...(await parse(whole)), square: whole };
-  let own = squareAround(result.centers, model.mean_centers);
-  const sure = isSure(result);
-  const framed = fits(own, whole, limits, radians(limits.roll));
-  if (sure && framed) return result;
+  const framed = { ...(await parse(whole)), square: whole };
+  const own = squareAround(framed.centers, model.mean_centers);
+  const inFrame = fits(own, whole, limits, radians(limits.roll));
+  const sure = isSure(framed);
+  if (sure && inFrame && framed.placed >= limits.placed) return framed;
 
-  let [square, wanted, cuts] = [own, sure || !framed, CUTS];
-  if (!sure) {
-    const best = await bestCandidate(photo, model, look, isSure);
-    if (best.theirs > limits.more_confident * result.confidence * result.found) {
-      // A candidate is not yet the face's own square, which is cut out of it.
-      [square, wanted, cuts] = [best.square, true, CUTS + 1];
+  const cutUntilItFits = async (square, cuts) => {
+    for (let cut = 1; ; cut++) {
+      const result = { ...(await parse(square)), square };
+      square = squareAround(result.centers, model.mean_centers);
+      if (cut === cuts || fits(square, result.square, limits, uprightRoll(model))) return result;
     }
+  };
+  let best;
+  // Whether all parts of the best one so far lie about the middle of their windows.
+  const attempt = (result) => {
+    if (!best || rating(result) > rating(best)) best = result;
+    return best.placed >= 1;
+  };
+  const inOwnSquare = async () => attempt(inFrame ? framed : await cutUntilItFits(own, CUTS));
+  if (sure && (await inOwnSquare())) return best;
+  const tried = await bestCandidates(photo, model, look, isSure);
+  const isBetter = tried[0].theirs > limits.more_confident * framed.confidence * framed.found;
+  if (!sure && !isBetter && (await inOwnSquare())) return best;
+  for (const { square } of tried) {
+    // A candidate is not yet the face's own square, which is cut out of it.
+    if (attempt(await cutUntilItFits(square, CUTS + 1))) break;
   }
-  for (let cut = 0; wanted && cut < cuts; cut++) {
-    result = { ...(await parse(square)), square };
-    own = squareAround(result.centers, model.mean_centers);
-    wanted = !fits(own, square, limits, uprightRoll(model));
-    square = own;
-  }
-  return result;
+  return best;
 }
 
-async function bestCandidate(photo, model, look, isSure) {
+/** How a face was parsed in one place, against how it was in others. */
+const rating = ({ confidence, found, placed }) => placed * (confidence * found) ** 3;
+
+/** The candidates that are worth to be tried, the best one first. */
+async function bestCandidates(photo, model, look, isSure) {
   const { closer, turned } = candidates(photo, model);
   const limits = model.search;
-  let best = { theirs: -1, counted: -1, sure: false };
+  const seen = [];
   const consider = async ({ square, view }, isTurned) => {
-    const seen = await look(view());
-    const theirs = seen.confidence * seen.found * seen.center;
+    const said = await look(view());
+    const theirs = said.confidence * said.found * said.center;
     const counted = isTurned && theirs > limits.sure_turn ? limits.turned * theirs : theirs;
-    if (counted > best.counted) best = { square, theirs, counted, sure: isSure(seen) };
+    seen.push({ square, theirs, counted, sure: isSure(said) });
+    seen.sort((a, b) => b.counted - a.counted);
   };
   for (const candidate of closer) await consider(candidate, false);
   // Python looks at the turned ones in any case. Here a look takes long, and who is
   // sure of an upright face seldom finds a better one lying down.
-  if (!best.sure) for (const candidate of turned) await consider(candidate, true);
-  return best;
+  if (!seen[0].sure) for (const candidate of turned) await consider(candidate, true);
+  return seen.slice(0, limits.tried).filter(({ counted }) => counted >= limits.worth * seen[0].counted);
 }

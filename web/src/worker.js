@@ -98,8 +98,8 @@ async function parseSquare(square) {
     });
     return [place.cos * u - place.sin * v + place.left, place.sin * u + place.cos * v + place.top];
   });
-  const [confidence, found] = outputs.sure.data;
-  return { confidence, found, centers, place, mask: Uint8Array.from(outputs.mask.data) };
+  const [confidence, found, placed] = outputs.sure.data;
+  return { confidence, found, placed, centers, place, mask: Uint8Array.from(outputs.mask.data) };
 }
 
 async function lookAt(view, report) {
@@ -146,7 +146,10 @@ async function parse({ width, height, rgba, search }, report) {
 }
 
 // With these limits every photo is parsed as it is framed.
-const anywhere = { confidence: 0, found: 0, smallest: 0, largest: 1e9, shift: 1e9, roll: 180 };
+const anywhere = {
+  ...{ confidence: 0, found: 0, placed: 0 },
+  ...{ smallest: 0, largest: 1e9, shift: 1e9, roll: 180 },
+};
 
 /** The mask at the size of the file, of which the photo may be a smaller copy. */
 function fullMask({ width, height }) {
