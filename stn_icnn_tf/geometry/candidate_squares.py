@@ -31,12 +31,8 @@ SURE_TURN = 0.9
 TURNED = 1.03
 # Until one shows a whole face, so many candidates are parsed at most, and those only
 # that count so much of what the first does.
-TRIED = 4
+TRIED = 2
 WORTH = 0.8
-# Of `placed_share`: of a whole face.
-WHOLE = 1.0
-# One part of six beside its window counts as much as 6 % of the confidence.
-_CONFIDENCE_COUNTS = 3
 
 
 def candidate_squares(size: Tensor) -> Tensor:
@@ -112,17 +108,3 @@ def best_candidates(
     worth = best[: ops.sum(counted >= WORTH * counted[0])]
     is_better = ops.take(confidence, best[0]) > MORE_CONFIDENT * whole
     return ops.take(squares, worth, axis=0), is_better
-
-
-def rating(confidence: Tensor, found: Tensor, placed: Tensor) -> Tensor:
-    """Rates how a face was parsed in one place, against how it was in others.
-
-    Args:
-        confidence: float, of the coarse net, see `coarse_confidence`.
-        found: float, share of the parts that it finds, see there.
-        placed: float, see `placed_share`.
-
-    Returns:
-        float, 0..1.
-    """
-    return placed * (confidence * found) ** _CONFIDENCE_COUNTS

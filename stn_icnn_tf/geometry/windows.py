@@ -144,10 +144,10 @@ def window_theta(
 
 
 def placed_share(probabilities: list[Tensor]) -> Tensor:
-    """Tells how many of the windows have their part about their middle.
+    """Tells how many of the windows have no part that lies at their edge.
 
-    The windows of a face that is where the coarse net saw it do; those that were placed
-    on something else show no part, or one at their edge.
+    A part of a face that is where the coarse net saw it lies about the middle of its
+    window, or is hidden. Windows on something else show parts anywhere.
 
     Args:
         probabilities: one float `(batch, patch, patch, classes)` a part, as
@@ -166,7 +166,7 @@ def placed_share(probabilities: list[Tensor]) -> Tensor:
             for along in (place, place[:, None])
         ]
         near = ops.square(away[0]) + ops.square(away[1]) <= _PLACED**2
-        placed.append(ops.cast(ops.logical_and(count > 0, near), "float32"))
+        placed.append(ops.cast(near, "float32"))
     return ops.mean(ops.stack(placed), axis=0)
 
 

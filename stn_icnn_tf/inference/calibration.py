@@ -12,6 +12,9 @@ from stn_icnn_tf.models.search_thresholds import SearchThresholds
 
 # Of the photos that a model was made for: all but this share must pass each check.
 _OUTLIERS = 0.01
+# All but this share have no part at the edge of a window, or the nets are too weak for
+# that to tell anything. It may be more: to search in vain costs time alone.
+_MISPLACED = 0.05
 # How far beyond them a photo may be and still be parsed as it is: the side and the
 # shift as parts, the roll in degrees; and the roll from which on a face is cut out in
 # any case.
@@ -55,14 +58,14 @@ def calibrate_search(model: Pipeline, photos: Iterable[np.ndarray]) -> SearchThr
     def highest(values: np.ndarray) -> float:
         return float(np.quantile(values, 1.0 - _OUTLIERS))
 
-    def least_share(shares: np.ndarray) -> float:
+    def least_share(shares: np.ndarray, outliers: float = _OUTLIERS) -> float:
         # Of a few shares: the one that is there, and not its last digit.
-        return math.floor(1e3 * np.quantile(shares, _OUTLIERS, method="lower")) / 1e3
+        return math.floor(1e3 * np.quantile(shares, outliers, method="lower")) / 1e3
 
     return SearchThresholds(
         confidence=round(max(-highest(-confidence) - _LESS_CONFIDENCE, 0.0), 4),
         found=least_share(found),
-        placed=least_share(placed),
+        placed=min(least_share(placed, _MISPLACED), SearchThresholds.placed),
         smallest=round(-highest(-side) / _MORE_SIDE, 4),
         largest=round(highest(side) * _MORE_SIDE, 4),
         shift=round(highest(shift) + _MORE_SHIFT, 4),

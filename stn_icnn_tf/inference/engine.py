@@ -11,14 +11,9 @@ import numpy as np
 
 from stn_icnn_tf.class_sets import ClassSet
 from stn_icnn_tf.geometry.bilinear import to_pixels
-from stn_icnn_tf.geometry.candidate_squares import (
-    WHOLE,
-    best_candidates,
-    candidate_squares,
-    rating,
-)
+from stn_icnn_tf.geometry.candidate_squares import best_candidates, candidate_squares
 from stn_icnn_tf.geometry.squares import square_around, whole_square
-from stn_icnn_tf.models.search_thresholds import CUTS, SearchThresholds, fits
+from stn_icnn_tf.models.search_thresholds import CUTS, WHOLE, SearchThresholds, fits
 
 # Of the networks.
 PRECISIONS = ("float32", "bfloat16")
@@ -35,7 +30,7 @@ class ParsedSquare(NamedTuple):
         own_square: float32 `(4,)`, of the face, see `squares`.
         confidence: of the coarse net, see `coarse_confidence`.
         found: share of the parts that it finds.
-        placed: share of the windows that have their part about their middle.
+        placed: see `placed_share`.
         labels: what the engine pastes.
     """
 
@@ -203,5 +198,7 @@ class Engine(abc.ABC):
             "theta": parsed.theta,
             "square": square,
             "placed": parsed.placed,
-            "rating": rating(parsed.confidence, parsed.found, parsed.placed),
+            "rating": self._thresholds.rate(
+                parsed.confidence, parsed.found, parsed.placed
+            ),
         }

@@ -6,12 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from stn_icnn_tf.geometry.affine import to_pixels
-from stn_icnn_tf.geometry.candidate_squares import WHOLE, rating
 from stn_icnn_tf.geometry.squares import square_around, whole_square
 from stn_icnn_tf.inference.candidates import candidates_to_try, coarse_confidence
 from stn_icnn_tf.inference.squares import Cut, two_pixels_at_least, width_and_height
 from stn_icnn_tf.models.pipeline import Pipeline
-from stn_icnn_tf.models.search_thresholds import CUTS, SearchThresholds, fits
+from stn_icnn_tf.models.search_thresholds import CUTS, WHOLE, SearchThresholds, fits
 
 Tensor = Any
 Found = dict[str, tf.Tensor]
@@ -89,7 +88,7 @@ class FaceSearch:
             `mask` and `theta` of the model; `square` float `(batch, 4)`, the whole
             photo's; `confidence` and `found` float `(batch,)`, see
             `coarse_confidence`; `placed` float `(batch,)`, see `placed_share`;
-            `rating` float `(batch,)`, see there; `own_square` float
+            `rating` float `(batch,)`, see `SearchThresholds.rate`; `own_square` float
             `(batch, 4)`; `fits` bool `(batch,)`, whether the model was made for such a
             photo.
         """
@@ -111,7 +110,7 @@ class FaceSearch:
             "confidence": confidence,
             "found": found,
             "placed": placed,
-            "rating": rating(confidence, found, placed),
+            "rating": self.thresholds.rate(confidence, found, placed),
             "own_square": own_square,
             "fits": good
             & self.thresholds.is_sure(confidence, found)
@@ -230,7 +229,7 @@ class FaceSearch:
                 "theta": theta,
                 "square": square,
                 "placed": placed[0],
-                "rating": rating(confidence, found, placed)[0],
+                "rating": self.thresholds.rate(confidence, found, placed)[0],
             }
             return wanted, own_square, parsed
 

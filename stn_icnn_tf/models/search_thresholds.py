@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from stn_icnn_tf.geometry.arrays import array_ops
+from stn_icnn_tf.geometry.arrays import array_ops, as_float32
 
 Tensor = Any
 
@@ -13,6 +13,11 @@ Tensor = Any
 CUTS = 2
 # Degrees: half of the step between turned candidates.
 _UPRIGHT = 7.5
+
+# Where no part lies at the edge of its window, no other place is tried.
+WHOLE = 1.0
+# One window of six with a part at its edge counts as much as 6 % of the confidence.
+_CONFIDENCE_COUNTS = 3
 
 _HIGHEST = {"confidence": 1.0, "found": 1.0, "placed": 1.0, "roll": 180.0}
 
@@ -32,8 +37,8 @@ class SearchThresholds:
         largest: largest side of it; above 1, where it reaches out of the photo.
         shift: how far its middle may lie from the photo's, as a part of the same.
         roll: by how many degrees it may be rolled, either way.
-        placed: least share of the windows that have their part about their middle,
-            see `placed_share`, 0..1.
+        placed: least share of the windows that have no part at their edge, see
+            `placed_share`, 0..1.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -45,7 +50,7 @@ class SearchThresholds:
     largest: float = 1.4
     shift: float = 0.2
     roll: float = 15.0
-    placed: float = 0.8
+    placed: float = 0.9
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
@@ -64,6 +69,22 @@ class SearchThresholds:
             found: float, share of the parts that it finds, 0..1.
         """
         return (confidence >= self.confidence) & (found >= self.found)
+
+    def rate(self, confidence: Tensor, found: Tensor, placed: Tensor) -> Tensor:
+        """Rates how a face was parsed in one place, against how it was in others.
+
+        What the coarse net is unsure of is worse than all that it is sure of.
+
+        Args:
+            confidence: float, of the coarse net, 0..1.
+            found: float, share of the parts that it finds, 0..1.
+            placed: float, see `placed_share`.
+
+        Returns:
+            float, 0..2.
+        """
+        is_sure = as_float32(self.is_sure(confidence, found))
+        return is_sure + placed * (confidence * found) ** _CONFIDENCE_COUNTS
 
     def of_cuts(self) -> "SearchThresholds":
         """Returns those of a square that is cut out: it may as well be upright."""

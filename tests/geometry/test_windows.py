@@ -194,7 +194,7 @@ def test_parts_are_placed_if_they_lie_about_the_middle_of_their_windows():
     }
     placed = {name: float(placed_share([p[None]])[0]) for name, p in patches.items()}
     assert placed == dict.fromkeys(patches, 0.0) | {
-        name: 1.0 for name in ("middle", "large", "aside")
+        name: 1.0 for name in ("middle", "large", "aside", "unsure", "nothing")
     }
     several = [np.stack([patches["middle"], patches["edge"]]), patches["large"][None]]
     several[1] = np.repeat(several[1], 2, axis=0)

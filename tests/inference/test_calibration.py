@@ -47,6 +47,15 @@ def test_thresholds_are_those_that_the_photos_pass_but_for_outliers():
     assert [index for index, good in enumerate(passed) if not good] == [50, 150]
 
 
+def test_weak_nets_whose_parts_lie_anywhere_are_not_asked_for_more():
+    class Weak(Doubter):
+        def parse(self, photos):
+            return super().parse(photos) | {"placed": tf.constant([4 / 6])}
+
+    photo, _ = blocks((401, 401), (200, 200), 100)
+    assert calibrate_search(Weak(), [photo]).placed == 0.666
+
+
 def test_rolled_face_is_cut_out_whatever_the_photos_are():
     photo, _ = blocks((301, 301), (150, 150), 150)
     turned = np.ascontiguousarray(np.rot90(photo))

@@ -120,7 +120,7 @@ SEARCH = {
     **{"confidence": 0.9, "found": 0.8, "smallest": 0.7, "largest": 1.4},
     **{"shift": 0.2, "roll": 15, "closer": CLOSER, "rolls": ROLLS},
     **{"more_confident": 1.05, "sure_turn": 0.9, "turned": 1.03},
-    **{"placed": 0.8, "tried": 4, "worth": 0.8},
+    **{"placed": 0.9, "tried": 2, "worth": 0.8},
 }
 # A photo of 100 x 100 in which the parts lie as in the mean face of `square`.
 FIND = """

@@ -119,7 +119,10 @@ export async function findFace(photo, model, parse, look) {
     }
   };
   let best;
-  // Whether all parts of the best one so far lie about the middle of their windows.
+  // What the coarse net is unsure of is worse than all that it is sure of.
+  const rating = (result) =>
+    Number(isSure(result)) + result.placed * (result.confidence * result.found) ** 3;
+  // Whether no part of the best one so far lies at the edge of its window.
   const attempt = (result) => {
     if (!best || rating(result) > rating(best)) best = result;
     return best.placed >= 1;
@@ -135,9 +138,6 @@ export async function findFace(photo, model, parse, look) {
   }
   return best;
 }
-
-/** How a face was parsed in one place, against how it was in others. */
-const rating = ({ confidence, found, placed }) => placed * (confidence * found) ** 3;
 
 /** The candidates that are worth to be tried, the best one first. */
 async function bestCandidates(photo, model, look, isSure) {
