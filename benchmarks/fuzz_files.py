@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageCms
 
-from tfds_builders.synthetic_faces.drawing import draw_face
+from stn_icnn_tf.drawn_faces.drawing import draw_face
 
 Files = dict[str, bytes]
 

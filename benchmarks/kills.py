@@ -24,7 +24,7 @@ from absl import app, flags
 from PIL import Image
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet, Part
-from tfds_builders.synthetic_faces.drawing import draw_face
+from stn_icnn_tf.drawn_faces.drawing import draw_face
 from trainers.common.flags import refuse_arguments
 
 FLAGS = flags.FLAGS

@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from stn_icnn_tf.client.transports import ServingError
-from tfds_builders.synthetic_faces.drawing import draw_face
+from stn_icnn_tf.drawn_faces.drawing import draw_face
 
 REFUSED = "INVALID_ARGUMENT"
 

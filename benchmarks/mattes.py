@@ -13,9 +13,9 @@ from absl import app, flags
 from PIL import Image
 
 from stn_icnn_tf import matting
-from tfds_builders.synthetic_faces import head, textures
-from tfds_builders.synthetic_faces.canvas import Canvas, Pose, curve
-from tfds_builders.synthetic_faces.look import Look
+from stn_icnn_tf.drawn_faces import head, textures
+from stn_icnn_tf.drawn_faces.canvas import Canvas, Pose, curve
+from stn_icnn_tf.drawn_faces.look import Look
 from trainers.common.charts import write_record
 from trainers.common.flags import refuse_arguments, usage_errors
 from trainers.common.paths import define_path, output_file

@@ -11,10 +11,10 @@ import numpy as np
 from absl import app, flags
 from PIL import Image, ImageFilter
 
+from stn_icnn_tf.drawn_faces.drawing import draw_face
 from stn_icnn_tf.extras import needs_extra
 from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.visualize import contact_sheet
-from tfds_builders.synthetic_faces.drawing import draw_face
 from trainers.common.flags import define_model_flag, refuse_arguments, usage_errors
 from trainers.common.paths import define_path, output_file
 

@@ -1,9 +1,9 @@
 """How long is a photo's whole way, from its file to its mask's, and the first one's?
 
-For each engine of `FaceParser`: a process from its start to the first mask, in seconds
-and processor seconds, and its peak memory, of a photo as it is and of 12 megapixels;
-then, in turn, the rate at which decoded photos are parsed one by one, and at which
-`face-parse` reads, parses and writes the same ones.
+For each engine of `FaceParser`, and each precision: a process from its start to the
+first mask, in seconds and processor seconds, and its peak memory, of a photo as it is
+and of 12 megapixels; then, in turn, the rate at which decoded photos are parsed one by
+one, and at which `face-parse` reads, parses and writes the same ones.
 
   python -m benchmarks.whole_way --input=PHOTOS --output=whole_way.json
 """
@@ -22,7 +22,7 @@ from collections.abc import Callable
 from absl import app, flags
 from PIL import Image
 
-from stn_icnn_tf.face_parser import ENGINES, FaceParser
+from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.photos import read_photo
 from trainers.common.charts import write_record
 from trainers.common.flags import refuse_arguments, usage_errors
@@ -39,8 +39,16 @@ LARGE = (4000, 3000)
 
 _FIRST_MASK = """
 from stn_icnn_tf import FaceParser
-FaceParser({model!r}, engine={engine!r})({photo!r})
+FaceParser({model!r}, engine={engine!r}, precision={precision!r})({photo!r})
 """
+
+# What is measured: engine and precision.
+WAYS = {
+    "tensorflow": ("tensorflow", "float32"),
+    "tensorflow_bfloat16": ("tensorflow", "bfloat16"),
+    "onnx": ("onnx", "float32"),
+    "onnx_int8": ("onnx", "int8"),
+}
 
 _MEASURED = """
 import json, os, subprocess, sys, time
@@ -61,7 +69,7 @@ def define_flags() -> None:
     define_path("model", "head", "Shipped model, run folder, or .keras file.")
     define_path("input", None, "Folder of photos, which are repeated.")
     define_path("output", None, "JSON file of the record.")
-    flags.DEFINE_multi_enum("engine", ENGINES, ENGINES, "May be repeated.")
+    flags.DEFINE_multi_enum("way", tuple(WAYS), tuple(WAYS), "May be repeated.")
     flags.DEFINE_integer("count", 200, "Photos of a round of the whole way.", 1)
     flags.DEFINE_integer("rounds", 3, "That count, of each measurement.", 1)
     flags.mark_flags_as_required(["input", "output"])
@@ -82,24 +90,26 @@ def run_process(arguments: list[str]) -> dict[str, float]:
 
 
 def measure_starts(
-    photo: pathlib.Path, model: str, engine: str, rounds: int
+    photo: pathlib.Path, model: str, way: str, rounds: int
 ) -> dict[str, dict[str, float]]:
     """Measures processes that parse one photo: medians, after one that does not count.
 
     Returns:
         `parser`, `face_parse` and `large` -> what `run_process` gives.
     """
+    engine, precision = WAYS[way]
     with tempfile.TemporaryDirectory() as folder:
         large = pathlib.Path(folder) / "large.jpg"
         with Image.open(photo) as picture:
             picture.convert("RGB").resize(LARGE).save(large, quality=90)
 
         def script(path: pathlib.Path) -> list[str]:
-            names = {"model": model, "engine": engine, "photo": str(path)}
-            return ["-c", _FIRST_MASK.format(**names)]
+            names = {"engine": engine, "precision": precision, "photo": str(path)}
+            return ["-c", _FIRST_MASK.format(model=model, **names)]
 
         command = ["-m", "trainers.predict", str(photo), f"--model={model}"]
-        command += [f"--engine={engine}", f"--output={folder}/masks", "--overwrite"]
+        command += [f"--engine={engine}", f"--precision={precision}"]
+        command += [f"--output={folder}/masks", "--overwrite"]
         cases = {"parser": script(photo), "face_parse": command, "large": script(large)}
         runs = [
             {name: run_process(arguments) for name, arguments in cases.items()}
@@ -112,7 +122,7 @@ def measure_starts(
 
 
 def measure_rates(
-    photos: list[pathlib.Path], model: str, engine: str, rounds: int
+    photos: list[pathlib.Path], model: str, way: str, rounds: int
 ) -> dict[str, float]:
     """Measures photos a second, in turn.
 
@@ -120,7 +130,8 @@ def measure_rates(
         `bare`, decoded photos one by one; `whole`, from file to file; and `ratio`, the
         median of the second by the first of each round.
     """
-    parser = FaceParser(model, engine=engine)
+    engine, precision = WAYS[way]
+    parser = FaceParser(model, engine=engine, precision=precision)
     decoded = {path: read_photo(path) for path in dict.fromkeys(photos)}
 
     def parse_bare() -> None:
@@ -148,13 +159,13 @@ def _time(function: Callable[[], None]) -> float:
 
 
 def format_rows(rows: dict[str, dict]) -> str:
-    """Formats what is measured of each engine as a Markdown table."""
+    """Formats what is measured of each way as a Markdown table."""
     starts = ("parser", "face_parse", "large")
     heads = ["", *(f"{name}, s (processor s), MB" for name in starts)]
     heads += ["bare/s", "whole/s", "ratio"]
     table = []
-    for engine, row in rows.items():
-        cells = [engine]
+    for way, row in rows.items():
+        cells = [way]
         for name in starts:
             start = row["start"][name]
             cells.append(
@@ -174,14 +185,14 @@ def main(argv: list[str]) -> None:
         photos = list_photos(pathlib.Path(FLAGS.input))
     many = (photos * -(-FLAGS.count // len(photos)))[: FLAGS.count]
     rows = {}
-    for engine in dict.fromkeys(FLAGS.engine):
-        rows[engine] = {
-            "start": measure_starts(photos[0], FLAGS.model, engine, FLAGS.rounds),
-            "rates": measure_rates(many, FLAGS.model, engine, FLAGS.rounds),
+    for way in dict.fromkeys(FLAGS.way):
+        rows[way] = {
+            "start": measure_starts(photos[0], FLAGS.model, way, FLAGS.rounds),
+            "rates": measure_rates(many, FLAGS.model, way, FLAGS.rounds),
         }
     print(format_rows(rows))
     record = {"machine": machine(), "model": FLAGS.model, "count": FLAGS.count}
-    write_record({**record, "engines": rows}, output)
+    write_record({**record, "ways": rows}, output)
 
 
 if __name__ == "__main__":

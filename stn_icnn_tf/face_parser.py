@@ -46,7 +46,8 @@ class FaceParser:
         detect_faces: whether to parse every face of a photo, as MTCNN finds them; it
             needs the extra `detect`. Or what finds them: takes a photo, gives their
             squares, see `squares`, the largest first.
-        precision: `"float32"` or `"bfloat16"`, of the networks.
+        precision: of the networks: `"float32"`; `"bfloat16"` with TensorFlow; `"int8"`
+            with ONNX Runtime.
         device: where it runs, such as `"GPU:0"` or `"CPU"`; None: TensorFlow chooses.
         engine: `"tensorflow"`; or `"onnx"`, which starts fast and gives the same masks,
             on the CPU, in float32. It needs the extra `onnx`; TensorFlow makes a file
@@ -242,16 +243,18 @@ def _made_engine(
 ) -> Engine:
     """Imports the one engine that is asked for: TensorFlow takes seconds."""
     if engine == "onnx":
-        if precision != "float32" or device not in (None, "CPU"):
-            raise ValueError(
-                'With engine="onnx", precision must be "float32" and device None or '
-                f'"CPU". Received: precision={precision}, device={device}'
-            )
         from stn_icnn_tf.export.engine_cache import load_engine, made_engine
+        from stn_icnn_tf.onnx_engine.engine import ONNX_PRECISIONS
 
+        if precision not in ONNX_PRECISIONS or device not in (None, "CPU"):
+            raise ValueError(
+                f'With engine="onnx", precision must be one of {ONNX_PRECISIONS}, and '
+                f'device None or "CPU". Received: precision={precision}, '
+                f"device={device}"
+            )
         if isinstance(model, (str, os.PathLike)):
-            return load_engine(model)
-        return made_engine(model)
+            return load_engine(model, precision)
+        return made_engine(model, precision)
     if engine != "tensorflow":
         raise ValueError(
             f"Argument `engine` must be one of {ENGINES}. Received: engine={engine}"

@@ -17,8 +17,8 @@ from PIL import Image
 from benchmarks.kills import ONE_NET
 from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD
 from stn_icnn_tf.data.preprocess import Framing
+from stn_icnn_tf.drawn_faces.drawing import draw_face
 from stn_icnn_tf.models.stn_icnn import StnIcnn
-from tfds_builders.synthetic_faces.drawing import draw_face
 
 SMALL = {
     "coarse_size": 32,

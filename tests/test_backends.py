@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import stn_icnn_tf
+from stn_icnn_tf.drawn_faces.drawing import draw_face
 from stn_icnn_tf.pretrained import load_model
 from stn_icnn_tf.shipped import shipped_models
 from tests.helpers import small_model
-from tfds_builders.synthetic_faces.drawing import draw_face
 
 ROOT = pathlib.Path(__file__).parents[1]
 WEIGHTS = pathlib.Path(stn_icnn_tf.__file__).parent / "weights"

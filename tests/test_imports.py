@@ -13,6 +13,7 @@ PACKAGES = ("stn_icnn_tf", "tfds_builders", "trainers", "serving", "benchmarks")
 # From below to above: each imports what stands below it, and its own kind.
 RANKS = (
     ("class_sets", "files", "extras", "photos", "clips", "shipped", "client"),
+    ("drawn_faces",),
     ("class_groups", "color", "matting"),
     ("effects", "regions", "geometry"),
     ("visualize", "face_effects", "parsed_face", "layers", "losses", "metrics", "data"),

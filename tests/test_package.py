@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import stn_icnn_tf
-from tfds_builders.synthetic_faces.drawing import draw_face
+from stn_icnn_tf.drawn_faces.drawing import draw_face
 
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGES = ("stn_icnn_tf", "tfds_builders", "trainers")

@@ -28,6 +28,7 @@ from stn_icnn_tf.clips import import_av, is_clip
 from stn_icnn_tf.face_parser import ENGINES, FaceParser
 from stn_icnn_tf.files import as_path, is_remote
 from stn_icnn_tf.inference.engine import PRECISIONS
+from stn_icnn_tf.onnx_engine.engine import ONNX_PRECISIONS
 from stn_icnn_tf.photos import read_photo
 from trainers.common.clips import Clip, define_clip_flags, parse_clips
 from trainers.common.effect_flags import NO_EFFECTS, Effects, define_effect_flags
@@ -74,7 +75,12 @@ def define_flags() -> None:
         "detect_faces", False, "Parse every face of a photo; needs the extra `detect`."
     )
     define_overwrite()
-    flags.DEFINE_enum("precision", "float32", PRECISIONS, "Of the networks.")
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        tuple(dict.fromkeys(PRECISIONS + ONNX_PRECISIONS)),
+        "Of the networks; bfloat16: with TensorFlow; int8: with ONNX Runtime.",
+    )
     flags.DEFINE_enum(
         "engine",
         "tensorflow",

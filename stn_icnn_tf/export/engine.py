@@ -14,22 +14,30 @@ import tensorflow as tf
 
 from stn_icnn_tf.export.browser import view_function
 from stn_icnn_tf.export.onnx import converted_to_onnx
+from stn_icnn_tf.export.quantized import drawn_photos, with_8_bit_convs
 from stn_icnn_tf.inference.candidates import parse_confidence
 from stn_icnn_tf.inference.fixed_size import FixedSizeModel
 from stn_icnn_tf.models.stn_icnn import StnIcnn
-from stn_icnn_tf.onnx_engine.engine import FACE, SETTINGS, VIEW
+from stn_icnn_tf.onnx_engine.engine import FACE, ONNX_PRECISIONS, SETTINGS, VIEW
 
 
-def engine_file(model: StnIcnn) -> bytes:
+def engine_file(model: StnIcnn, precision: str = "float32") -> bytes:
     """Makes the content of the file that an `OnnxEngine` runs.
 
     Args:
         model: the model.
+        precision: of the convs: `"float32"` or `"int8"`.
 
     Raises:
-        ValueError: if the model does not letterbox its photos.
+        ValueError: if there is no such precision, or the model does not letterbox its
+            photos.
         ImportError: if the extra `onnx` is missing.
     """
+    if precision not in ONNX_PRECISIONS:
+        raise ValueError(
+            f"Argument `precision` must be one of {ONNX_PRECISIONS}. "
+            f"Received: precision={precision}"
+        )
     if model.framing != "letterbox":
         raise ValueError(
             'With engine="onnx" a model must have framing="letterbox". '
@@ -43,13 +51,23 @@ def engine_file(model: StnIcnn) -> bytes:
         "coarse_image_size": model.coarse_image_size,
         "search_thresholds": dataclasses.asdict(model.search_thresholds),
     }
+    face = converted_to_onnx(networks_function(fixed), class_set)
+    view = converted_to_onnx(view_function(fixed, views=None), class_set)
+    if precision == "int8":
+        canvases = drawn_photos(model.canvas_size)
+        face = with_8_bit_convs(face, ({"image": _one(photo)} for photo in canvases))
+        photos = drawn_photos(model.coarse_image_size)
+        view = with_8_bit_convs(view, ({"view": _one(photo)} for photo in photos))
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as file:
-        file.writestr(FACE, converted_to_onnx(networks_function(fixed), class_set))
-        view = view_function(fixed, views=None)
-        file.writestr(VIEW, converted_to_onnx(view, class_set))
+        file.writestr(FACE, face)
+        file.writestr(VIEW, view)
         file.writestr(SETTINGS, json.dumps(settings))
     return content.getvalue()
+
+
+def _one(photo: np.ndarray) -> np.ndarray:
+    return photo[None].astype("float32")
 
 
 def networks_function(

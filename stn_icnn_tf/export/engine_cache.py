@@ -30,28 +30,29 @@ def cache_folder() -> pathlib.Path:
     return parent / "stn_icnn_tf"
 
 
-def cached_file(model: str | os.PathLike) -> pathlib.Path:
+def cached_file(model: str | os.PathLike, precision: str = "float32") -> pathlib.Path:
     """Returns where the file of a model is kept, once it is made.
 
     Args:
         model: a shipped model, a run folder, or a `.keras` file.
+        precision: see `engine_file`.
 
     Raises:
         ValueError: if it is none of these.
     """
     with local_copy(model_file(model)) as file:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
-    name = f"{digest}-{stn_icnn_tf.__version__}-{_FORM}.zip"
+    name = f"{digest}-{stn_icnn_tf.__version__}-{_FORM}-{precision}.zip"
     return cache_folder() / name
 
 
-def made_engine(model: Any) -> OnnxEngine:
+def made_engine(model: Any, precision: str = "float32") -> OnnxEngine:
     """Makes an engine of a `StnIcnn`, and keeps nothing; raises as `load_engine`."""
     import_onnxruntime()
-    return OnnxEngine(_engine_file(model))
+    return OnnxEngine(_engine_file(model, precision))
 
 
-def load_engine(model: str | os.PathLike) -> OnnxEngine:
+def load_engine(model: str | os.PathLike, precision: str = "float32") -> OnnxEngine:
     """Loads a model for ONNX Runtime; makes its file if it is not there.
 
     Only to make it TensorFlow is needed. It is made again if it is damaged. Where it
@@ -59,20 +60,21 @@ def load_engine(model: str | os.PathLike) -> OnnxEngine:
 
     Args:
         model: see `cached_file`.
+        precision: see `engine_file`.
 
     Raises:
         ValueError: if there is no such model, or `engine_file` refuses it.
         ImportError: if the extra `onnx` is missing.
     """
     import_onnxruntime()  # Before the slow part: it may be missing.
-    file = cached_file(model)
+    file = cached_file(model, precision)
     try:
         return OnnxEngine(file.read_bytes())
     except (OSError, ValueError):
         pass  # Not there, or damaged.
     from stn_icnn_tf.pretrained import load_model
 
-    content = _engine_file(load_model(os.fspath(model)))
+    content = _engine_file(load_model(os.fspath(model)), precision)
     try:
         write_whole(content, file)
     except OSError as error:
@@ -84,7 +86,7 @@ def load_engine(model: str | os.PathLike) -> OnnxEngine:
     return OnnxEngine(content)
 
 
-def _engine_file(model: Any) -> bytes:
+def _engine_file(model: Any, precision: str) -> bytes:
     from stn_icnn_tf.export.engine import engine_file  # It needs TensorFlow.
 
-    return engine_file(model)
+    return engine_file(model, precision)

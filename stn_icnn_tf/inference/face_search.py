@@ -128,32 +128,31 @@ class FaceSearch:
             as `__call__`. Where nothing better is found, it is the photo as it is.
         """
         own_square = framed["own_square"]
-        zero, zero_share = tf.constant(0), tf.constant(0.0)
         is_off = ~fits(own_square, framed["square"], self.thresholds)
         is_sure = self.thresholds.is_sure(framed["confidence"], framed["found"])
         confidence = framed["confidence"] * framed["found"]
         framed = {name: framed[name] for name in (*RESULT, "placed", "rating")}
-        best = tf.cond(
-            is_sure,
-            lambda: self._cut_until_it_fits(photo, own_square, is_off, zero, framed),
-            # Whatever is found is better.
-            lambda: {**framed, "placed": zero_share, "rating": tf.constant(-1.0)},
-        )
 
-        def look() -> tuple[tf.Tensor, tf.Tensor]:
+        def look() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             squares, is_better = candidates_to_try(self.model, photo, confidence)
             squares = tf.concat([own_square[None], squares], axis=0)
             # The face's own square is tried once, if nothing is better.
-            return squares, tf.cast(is_sure | is_better, tf.int32)
+            return squares, tf.shape(squares)[0], tf.cast(is_sure | is_better, tf.int32)
 
-        squares, first = tf.cond(
-            best["placed"] >= WHOLE, lambda: (own_square[None], tf.constant(1)), look
-        )
+        # The squares, how many are known, and which is next. One loop for all of it:
+        # what is compiled holds the networks of a cut once.
+        def is_wanted(
+            squares: tf.Tensor, known: tf.Tensor, index: tf.Tensor, best: Found
+        ) -> tf.Tensor:
+            looked = known > 1
+            return (best["placed"] < WHOLE) & ((index < known) | ~looked)
 
-        def is_wanted(index: tf.Tensor, best: Found) -> tf.Tensor:
-            return (index < tf.shape(squares)[0]) & (best["placed"] < WHOLE)
-
-        def try_next(index: tf.Tensor, best: Found) -> tuple[tf.Tensor, Found]:
+        def try_next(
+            squares: tf.Tensor, known: tf.Tensor, index: tf.Tensor, best: Found
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, Found]:
+            squares, known, index = tf.cond(
+                index < known, lambda: (squares, known, index), look
+            )
             # A candidate is not yet the face's own square, which is cut out of it.
             candidates = tf.minimum(index, 1)
             wanted = is_off | (index > 0)
@@ -161,10 +160,24 @@ class FaceSearch:
                 photo, squares[index], wanted, candidates, framed
             )
             better = found["rating"] > best["rating"]
-            return index + 1, tf.cond(better, lambda: found, lambda: best)
+            best = tf.cond(better, lambda: found, lambda: best)
+            return squares, known, index + 1, best
 
-        _, best = tf.while_loop(
-            is_wanted, try_next, (first, best), parallel_iterations=1
+        # Whatever is found is better.
+        nothing = {**framed, "placed": tf.constant(0.0), "rating": tf.constant(-1.0)}
+        known, index = tf.cast(is_sure, tf.int32), tf.constant(0)
+        any_number = tf.TensorShape((None, 4))
+        *_, best = tf.while_loop(
+            is_wanted,
+            try_next,
+            (own_square[None], known, index, nothing),
+            shape_invariants=(
+                any_number,
+                known.shape,
+                index.shape,
+                {name: value.shape for name, value in nothing.items()},
+            ),
+            parallel_iterations=1,
         )
         return {name: best[name] for name in RESULT}
 

@@ -21,11 +21,15 @@ from stn_icnn_tf.onnx_engine.pixels import Cut, candidate_views, resized
 # Members of the file that `export.engine_file` makes.
 FACE, VIEW, SETTINGS = "face.onnx", "view.onnx", "model.json"
 
+# Of the convs in them.
+ONNX_PRECISIONS = ("float32", "int8")
+
 
 class OnnxEngine(Engine):
-    """See `Engine`; on the CPU, in float32.
+    """See `Engine`; on the CPU.
 
-    The masks are those of TensorFlow, up to rounding.
+    The masks are those of TensorFlow, up to rounding: that of 8 bits, if the file's
+    convs have them.
 
     Args:
         content: of a file that `export.engine_file` makes.

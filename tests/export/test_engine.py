@@ -1,5 +1,6 @@
 """`FaceParser(engine="onnx")`: the masks of TensorFlow without it."""
 
+import io
 import subprocess
 import sys
 import zipfile
@@ -162,7 +163,7 @@ def made(content, monkeypatch):
     """Counts how often the file is made."""
     made = []
     monkeypatch.setattr(
-        engine_cache, "_engine_file", lambda model: made.append(model) or content
+        engine_cache, "_engine_file", lambda model, _: made.append(model) or content
     )
     return made
 
@@ -187,7 +188,8 @@ def test_other_weights_or_versions_are_other_files(saved, cache, monkeypatch, tm
     names = {engine_cache.cached_file(file).name for file in (saved, other)}
     monkeypatch.setattr("stn_icnn_tf.__version__", "0.0.9")
     names.add(engine_cache.cached_file(saved).name)
-    assert len(names) == 3
+    names.add(engine_cache.cached_file(saved, "int8").name)
+    assert len(names) == 4
 
 
 def test_a_cache_that_cannot_be_written_is_said(saved, cache, made):
@@ -217,14 +219,56 @@ print([name for name in ("tensorflow", "keras", "h5py") if name in sys.modules])
     np.testing.assert_array_equal(found["mask"], expected.mask)
 
 
+# === 8 bits ===
+
+
+def test_with_8_bits_masks_are_about_the_same(searching, drawn, content):
+    model = shaken(ONE_NET_HEAD, **AS_IT_IS, confidence=0.0, found=0.0)
+    eight_bits = FaceParser(model, engine="onnx", precision="int8")
+    expected = FaceParser(model, engine="onnx")
+    for photo in drawn:
+        ours, whole = eight_bits(photo), expected(photo)
+        assert np.mean(ours.mask == whole.mask) > 0.9
+        np.testing.assert_allclose(ours.theta, whole.theta, atol=0.05)
+        # It is another arithmetic, and not the same file.
+        assert np.any(ours.probabilities() != whole.probabilities())
+        seen, known = (
+            parser.engine.candidate_confidence(photo)
+            for parser in (eight_bits, expected)
+        )
+        assert 0 < np.mean(np.abs(seen - known)) < 0.1
+
+
+def test_convs_alone_are_lowered(content):
+    onnx = pytest.importorskip("onnx")
+    file = engine_file(shaken(ONE_NET_HEAD, **SEARCHED), "int8")
+    with zipfile.ZipFile(io.BytesIO(file)) as members:
+        for name in ("face.onnx", "view.onnx"):
+            nodes = onnx.load_from_string(members.read(name)).graph.node
+            made_by = {output: node for node in nodes for output in node.output}
+            read = {"Conv": set(), "Softmax": set()}
+            for node in nodes:
+                if node.op_type in read:
+                    read[node.op_type].update(
+                        made_by[name].op_type for name in node.input[:2]
+                    )
+            assert read["Conv"] == {"DequantizeLinear"}
+            assert "DequantizeLinear" not in read["Softmax"]
+    assert len(file) < 0.7 * len(content)
+
+
 # === What is refused ===
 
 
 def test_what_it_cannot_do_is_refused(saved, cache, content, made, monkeypatch):
     with pytest.raises(ValueError, match='`engine`.*"onnx"|`engine`.*onnx.*=torch'):
         FaceParser(saved, engine="torch")
-    with pytest.raises(ValueError, match="precision=bfloat16"):
+    with pytest.raises(ValueError, match="'int8'.*precision=bfloat16"):
         FaceParser(saved, engine="onnx", precision="bfloat16")
+    with pytest.raises(ValueError, match="`precision`.*precision=int8"):
+        FaceParser(saved, precision="int8")
+    with pytest.raises(ValueError, match="`precision`.*precision=int4"):
+        engine_file(small_model(), "int4")
     with pytest.raises(ValueError, match="device=GPU:0"):
         FaceParser(saved, engine="onnx", device="GPU:0")
     with pytest.raises(ValueError, match="framing=stretch"):

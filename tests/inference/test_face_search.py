@@ -16,9 +16,10 @@ from stn_icnn_tf.inference.candidates import (
 )
 from stn_icnn_tf.inference.face_search import FaceSearch
 from stn_icnn_tf.inference.fused import FusedModel
+from stn_icnn_tf.inference.tensorflow_engine import TensorFlowEngine
 from stn_icnn_tf.layers.localization import MEAN_CROP
 from stn_icnn_tf.models.search_thresholds import SearchThresholds, fits
-from tests.helpers import ONE_NET, shake, small_model
+from tests.helpers import ONE_NET, faces, shake, small_model
 
 MEAN = np.asarray(MEAN_CROP, "float32")
 CANDIDATES = len(CLOSER) + len(ROLLS)
@@ -457,3 +458,27 @@ def test_model_keeps_its_thresholds(tmp_path):
     assert loaded.search_thresholds == SearchThresholds(confidence=0.8, roll=12.0)
     assert FaceSearch(FusedModel(loaded)).thresholds.confidence == 0.8
     assert small_model().search_thresholds == SearchThresholds()
+
+
+@pytest.mark.parametrize(
+    "thresholds",
+    [
+        {"confidence": 0.99},  # Candidates are looked at, or the photo is kept.
+        {"confidence": 0.0, "found": 0.0, "roll": 3.0},  # Cut out, then candidates.
+    ],
+)
+def test_the_engine_searches_as_the_graph_does(thresholds):
+    model = small_model(class_set=ONE_NET, search_thresholds=thresholds)
+    shake(model, seed=7)
+    engine = TensorFlowEngine(model)
+    search = tf.function(FaceSearch(engine.model), autograph=False)
+    squares = []
+    for example in faces(4):
+        photo = np.asarray(example["image"])
+        (framed,) = engine.parse_framed([photo])
+        assert not framed["fits"]
+        found, expected = engine.find(photo, framed), search(tf.constant(photo))
+        np.testing.assert_allclose(found["square"], expected["square"], atol=0.05)
+        assert np.mean(found["mask"] == expected["mask"]) > 0.99
+        squares.append(found["square"])
+    assert len(np.unique(squares, axis=0)) > 1

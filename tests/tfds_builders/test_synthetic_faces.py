@@ -9,11 +9,11 @@ import pytest
 import tensorflow_datasets as tfds
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD
+from stn_icnn_tf.drawn_faces import features
+from stn_icnn_tf.drawn_faces.canvas import Canvas, Pose, curve, ellipse, ribbon
+from stn_icnn_tf.drawn_faces.drawing import draw_face, draw_pose
+from stn_icnn_tf.drawn_faces.look import Look
 from tfds_builders import synthetic_faces
-from tfds_builders.synthetic_faces import features
-from tfds_builders.synthetic_faces.canvas import Canvas, Pose, curve, ellipse, ribbon
-from tfds_builders.synthetic_faces.drawing import draw_face, draw_pose
-from tfds_builders.synthetic_faces.look import Look
 from tfds_builders.synthetic_faces.synthetic_faces_dataset_builder import (
     SyntheticFacesConfig,
 )

@@ -11,11 +11,11 @@ from PIL import Image
 from stn_icnn_tf import video_parser
 from stn_icnn_tf.class_sets import HEAD
 from stn_icnn_tf.clips import ClipWriter, read_clip
+from stn_icnn_tf.drawn_faces.drawing import draw_face
 from stn_icnn_tf.face_parser import FaceParser
 from stn_icnn_tf.parsed_face import ParsedFace
 from tests.helpers import parsed_flags, photos, shake, small_model
 from tests.test_face_parser import AS_IT_IS
-from tfds_builders.synthetic_faces.drawing import draw_face
 from trainers import predict
 from trainers.common import clips as clips_module
 

@@ -7,9 +7,9 @@ import tensorflow as tf
 from PIL import Image
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD
+from stn_icnn_tf.drawn_faces.drawing import draw_face
 from stn_icnn_tf.parsed_face import ParsedFace
 from tests.helpers import faces, small_model
-from tfds_builders.synthetic_faces.drawing import draw_face
 from trainers import robustness
 from trainers.common import data
 from trainers.common.label_map import LabelMap

@@ -9,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from stn_icnn_tf.class_sets import HEAD
+from stn_icnn_tf.drawn_faces.drawing import draw_face
 from stn_icnn_tf.geometry.candidate_squares import CLOSER, ROLLS
 from stn_icnn_tf.geometry.squares import square_around, whole_square
 from stn_icnn_tf.inference.candidates import candidate_views
@@ -16,7 +17,6 @@ from stn_icnn_tf.inference.squares import Cut
 from stn_icnn_tf.parsed_face import ParsedFace
 from stn_icnn_tf.regions import measure_regions
 from tests.helpers import photos
-from tfds_builders.synthetic_faces.drawing import draw_face
 
 
 def as_photo(array):

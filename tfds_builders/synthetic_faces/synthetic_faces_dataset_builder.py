@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD, ClassSet
+from stn_icnn_tf.drawn_faces.drawing import MIN_SIDE, draw_face
 from tfds_builders.features import face_features
-from tfds_builders.synthetic_faces.drawing import MIN_SIDE, draw_face
 
 SPLITS = ("train", "validation", "test")
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from stn_icnn_tf.drawn_faces.drawing import draw_face
 from stn_icnn_tf.photos import read_photo
-from tfds_builders.synthetic_faces.drawing import draw_face
 from trainers.common.photos import list_photos
 
 MOST_PHOTOS = 32

@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from tfds_builders.synthetic_faces.canvas import Pose
-from tfds_builders.synthetic_faces.look import Look
+from stn_icnn_tf.drawn_faces.canvas import Pose
+from stn_icnn_tf.drawn_faces.look import Look
 
 # Pixels between the points that light is worked out at.
 _STEP = 3

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tfds_builders.synthetic_faces.canvas import Canvas, curve, ellipse, sided
-from tfds_builders.synthetic_faces.look import Look
+from stn_icnn_tf.drawn_faces.canvas import Canvas, curve, ellipse, sided
+from stn_icnn_tf.drawn_faces.look import Look
 
 
 def eye_outline(rng: np.random.Generator, look: Look, side: int) -> tuple[list, list]:

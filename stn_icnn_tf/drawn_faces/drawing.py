@@ -3,9 +3,9 @@
 import numpy as np
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
-from tfds_builders.synthetic_faces import features, head, light, textures
-from tfds_builders.synthetic_faces.canvas import Canvas, Pose
-from tfds_builders.synthetic_faces.look import Look
+from stn_icnn_tf.drawn_faces import features, head, light, textures
+from stn_icnn_tf.drawn_faces.canvas import Canvas, Pose
+from stn_icnn_tf.drawn_faces.look import Look
 
 # Smallest side of a drawing, in pixels: a face is then some 25 pixels high.
 MIN_SIDE = 64

@@ -1,0 +1,1 @@
+"""Faces that are drawn, with exact masks: where there are no photos."""
