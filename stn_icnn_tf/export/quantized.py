@@ -1,6 +1,6 @@
-"""8-bit convs for ONNX Runtime: what passes between them is as it was.
+"""8-bit convs for ONNX Runtime.
 
-The ranges of what convs read are measured on drawn faces, so that no photos are needed.
+The ranges of what they read and give are measured on drawn faces: no photos are needed.
 """
 
 import pathlib
@@ -30,7 +30,8 @@ def with_8_bit_convs(
 ) -> bytes:
     """Lets the convs of an ONNX file compute with 8 bits.
 
-    Weights are rounded channel by channel; what a conv reads, by its range.
+    Weights are rounded channel by channel; what a conv reads and gives, by its range.
+    All else computes as before.
 
     Args:
         content: of the file, float32.
@@ -42,10 +43,13 @@ def with_8_bit_convs(
     Raises:
         ImportError: if the extra `onnx` is missing.
     """
-    quantization = _quantization_module()
+    onnx, quantization = _quantization_modules()
+    model = onnx.load_from_string(content)
+    # What its preprocessing would do, the converter did. Else it warns of that.
+    quantization.quant_utils.add_pre_process_metadata(model)
     with tempfile.TemporaryDirectory() as folder:
         source, target = (pathlib.Path(folder) / name for name in ("from", "to"))
-        source.write_bytes(content)
+        source.write_bytes(model.SerializeToString())
         quantization.quantize_static(
             str(source),
             str(target),
@@ -69,7 +73,8 @@ class _Calls:
         return next(self._inputs, None)
 
 
-def _quantization_module() -> Any:
+def _quantization_modules() -> tuple[Any, Any]:
     with needs_extra('precision="int8" needs onnx and onnxruntime', "onnx"):
+        import onnx
         import onnxruntime.quantization
-    return onnxruntime.quantization
+    return onnx, onnxruntime.quantization

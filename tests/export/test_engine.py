@@ -245,15 +245,17 @@ def test_convs_alone_are_lowered(content):
     with zipfile.ZipFile(io.BytesIO(file)) as members:
         for name in ("face.onnx", "view.onnx"):
             nodes = onnx.load_from_string(members.read(name)).graph.node
-            made_by = {output: node for node in nodes for output in node.output}
-            read = {"Conv": set(), "Softmax": set()}
-            for node in nodes:
-                if node.op_type in read:
-                    read[node.op_type].update(
-                        made_by[name].op_type for name in node.input[:2]
-                    )
-            assert read["Conv"] == {"DequantizeLinear"}
-            assert "DequantizeLinear" not in read["Softmax"]
+            made_by = {out: node.op_type for node in nodes for out in node.output}
+            reads = {name for node in nodes for name in node.input}
+            convs = [node for node in nodes if node.op_type == "Conv"]
+            for conv in convs:
+                assert {made_by[name] for name in conv.input[:2]} == {
+                    "DequantizeLinear"
+                }
+            # Whatever else there is has none but floats.
+            lowered = {name for name in reads if made_by.get(name) == "QuantizeLinear"}
+            by = {node.op_type for node in nodes if lowered & set(node.input)}
+            assert convs and by == {"DequantizeLinear"}
     assert len(file) < 0.7 * len(content)
 
 
