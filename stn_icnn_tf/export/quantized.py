@@ -31,7 +31,8 @@ def with_8_bit_convs(
     """Lets the convs of an ONNX file compute with 8 bits.
 
     Weights are rounded channel by channel; what a conv reads and gives, by its range.
-    All else computes as before.
+    All else computes as before, and so do the convs that give logits: of 256 of these,
+    probabilities would be too sure.
 
     Args:
         content: of the file, float32.
@@ -59,8 +60,30 @@ def with_8_bit_convs(
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
+            nodes_to_exclude=logit_convs(model.graph.node),
         )
         return target.read_bytes()
+
+
+def logit_convs(nodes: Iterable[Any]) -> list[str]:
+    """Names the convs of an ONNX graph between which and a softmax is no other."""
+    nodes = list(nodes)
+    made_by = {output: node for node in nodes for output in node.output}
+    names, seen = [], set()
+    to_see = [
+        name for node in nodes if node.op_type == "Softmax" for name in node.input
+    ]
+    while to_see:
+        name = to_see.pop()
+        if name not in made_by or name in seen:
+            continue
+        seen.add(name)
+        node = made_by[name]
+        if node.op_type == "Conv":
+            names.append(node.name)
+        else:
+            to_see.extend(node.input)
+    return names
 
 
 class _Calls:
