@@ -1,5 +1,7 @@
 """Draws faces with exact part masks. NumPy and Pillow only."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet
@@ -57,6 +59,20 @@ def draw_face(
     factor, gloss = light.shade(rng, size, pose, look)
     pixels = canvas.shrink(blur=rng.uniform(0.1, 0.9))
     return light.photograph(rng, pixels, factor, gloss), canvas.mask
+
+
+def draw_photos(count: int, size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """Draws photos of faces, the same ones each time; see `draw_face`.
+
+    Args:
+        count: how many.
+        size: `(height, width)` in pixels, at least 64 each.
+
+    Yields:
+        uint8 `(height, width, 3)`.
+    """
+    for seed in range(count):
+        yield draw_face(np.random.default_rng(seed), size)[0]
 
 
 def draw_pose(rng: np.random.Generator, size: tuple[int, int]) -> Pose:

@@ -16,7 +16,7 @@ from stn_icnn_tf.export.onnx import converted_to_onnx
 from stn_icnn_tf.export.signatures import describe_classes
 from stn_icnn_tf.files import as_path, write_whole
 from stn_icnn_tf.geometry import candidate_squares as candidates
-from stn_icnn_tf.inference.candidates import candidate_confidence, parse_confidence
+from stn_icnn_tf.inference.candidates import candidate_confidence, coarse_confidence
 from stn_icnn_tf.inference.fixed_size import FixedSizeModel
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 
@@ -31,18 +31,17 @@ def face_function(
     Returns:
         a function of `image`, uint8 `(1, canvas, canvas, 3)`, that gives `mask`, uint8
         `(1, canvas, canvas)`; `centers`, float32 `(1, parts, 2)`, the middle of each
-        part's window, (x, y) of -1..1; and `sure`, float32 `(3,)`, see
-        `parse_confidence`: confidence, found and placed.
+        part's window, (x, y) of -1..1; and `sure`, float32 `(3,)`: confidence and
+        found, see `coarse_confidence`, and placed, see `placed_share`.
     """
 
     def parse(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        parsed = model.parse_parts(image)
-        size = image.shape[1:3]
-        mask = model.paste_back(parsed.probabilities, parsed.theta, size, parsed.base)
+        outputs = model(image)
+        sure = coarse_confidence(outputs["coarse_scores"], model.class_set)
         return {
-            "mask": mask,
-            "centers": parsed.theta[..., 2],
-            "sure": parse_confidence(parsed, model.class_set)[0],
+            "mask": outputs["mask"],
+            "centers": outputs["theta"][..., 2],
+            "sure": tf.concat([*sure, outputs["placed"]], axis=0),
         }
 
     shape = (1, model.canvas_size, model.canvas_size, 3)

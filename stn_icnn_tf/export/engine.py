@@ -15,7 +15,8 @@ import tensorflow as tf
 from stn_icnn_tf.export.browser import view_function
 from stn_icnn_tf.export.onnx import converted_to_onnx
 from stn_icnn_tf.export.quantized import drawn_photos, with_8_bit_convs
-from stn_icnn_tf.inference.candidates import parse_confidence
+from stn_icnn_tf.geometry.windows import placed_share
+from stn_icnn_tf.inference.candidates import coarse_confidence
 from stn_icnn_tf.inference.fixed_size import FixedSizeModel
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.onnx_engine.engine import FACE, ONNX_PRECISIONS, SETTINGS, VIEW
@@ -76,15 +77,16 @@ def networks_function(
         `theta`, float32 `(parts, 2, 3)`, patch -> canvas; `patches`, float32 `(part
         classes, patch, patch)`, probabilities, part by part; `base`, float32 `(base
         classes, coarse, coarse)`, if background is not the only one; and `sure`,
-        float32 `(3,)`, see `parse_confidence`.
+        float32 `(3,)`, as `browser.face_function` gives it.
     """
 
     def parse(image: tf.Tensor) -> dict[str, tf.Tensor]:
         parsed = model.parse_parts(image)
+        sure = coarse_confidence(parsed.coarse_scores, model.class_set)
         said = {
             "theta": parsed.theta[0],
             "patches": _planes(tf.concat(parsed.probabilities, axis=-1)),
-            "sure": parse_confidence(parsed, model.class_set)[0],
+            "sure": tf.concat([*sure, placed_share(parsed.probabilities)], axis=0),
         }
         return said if parsed.base is None else said | {"base": _planes(parsed.base)}
 

@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from stn_icnn_tf.drawn_faces.drawing import MIN_SIDE, draw_face
+from stn_icnn_tf.drawn_faces.drawing import MIN_SIDE, draw_photos
 from stn_icnn_tf.extras import needs_extra
 
-# Drawn faces by which ranges are measured: twice as many give the same masks.
+# Drawn faces by which ranges are measured.
 _FACES = 24
 
 
 def drawn_photos(side: int) -> list[np.ndarray]:
     """Draws square photos of faces, uint8 `(side, side, 3)` each."""
-    size = (max(side, MIN_SIDE),) * 2
-    drawn = [draw_face(np.random.default_rng(seed), size)[0] for seed in range(_FACES)]
+    drawn = draw_photos(_FACES, (max(side, MIN_SIDE),) * 2)
     return [np.asarray(Image.fromarray(photo).resize((side, side))) for photo in drawn]
 
 

@@ -12,10 +12,8 @@ from stn_icnn_tf.geometry.candidate_squares import (
     closer_corners,
     turned_maps,
 )
-from stn_icnn_tf.geometry.windows import placed_share
 from stn_icnn_tf.inference.squares import width_and_height
 from stn_icnn_tf.models.pipeline import Pipeline
-from stn_icnn_tf.models.steps import ParsedParts
 
 Tensor = Any
 
@@ -77,19 +75,6 @@ def candidate_confidence(
         distance += tf.square(tf.reduce_sum(along, axis=1) / count)
     center = 1.0 - OFF_CENTER * tf.minimum(distance, 1.0)
     return sure / count, tf.reduce_mean(tf.stack(found), axis=0), center
-
-
-def parse_confidence(
-    parsed: ParsedParts, class_set: ClassSet = EIGHT_PARTS
-) -> tf.Tensor:
-    """Tells how surely photos show a face where they were parsed.
-
-    Returns:
-        float32 `(photos, 3)`: confidence and found, see `coarse_confidence`; placed,
-        see `placed_share`.
-    """
-    sure = coarse_confidence(parsed.coarse_scores, class_set)
-    return tf.stack([*sure, placed_share(parsed.probabilities)], axis=-1)
 
 
 def candidates_to_try(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from stn_icnn_tf.drawn_faces.drawing import draw_face
+from stn_icnn_tf.drawn_faces.drawing import draw_photos
 from stn_icnn_tf.photos import read_photo
 from trainers.common.photos import list_photos
 
@@ -31,8 +31,7 @@ def calibration_photos(
             drawn in that size.
     """
     if folder is None:
-        for seed in range(MOST_PHOTOS):
-            yield draw_face(np.random.default_rng(seed), size)[0]
+        yield from draw_photos(MOST_PHOTOS, size)
         return
     paths = list_photos(pathlib.Path(folder), "calibration")
     count = min(len(paths), MOST_PHOTOS)
