@@ -122,17 +122,18 @@ def part_targets(foreground: Tensor, class_set: ClassSet = EIGHT_PARTS) -> list[
     """Splits patches of one-hot labels into the target of each part.
 
     Args:
-        foreground: float `(batch, parts, patch, patch, classes - 1)`: all classes but
-            background, sampled bilinearly, so that a window's move has a gradient
-            here too; zero outside the photo.
+        foreground: float `(batch, parts, patch, patch, part classes)`: the classes that
+            parts label, `class_set.part_classes`, sampled bilinearly, so that a
+            window's move has a gradient here too; zero outside the photo.
         class_set: says which classes a part has.
 
     Returns:
         one float `(batch, patch, patch, 1 + classes)` a part, background first.
     """
     targets = []
+    plane_of = {k: plane for plane, k in enumerate(class_set.part_classes)}
     for index, part in enumerate(class_set.parts):
-        planes = [foreground[:, index, :, :, k - 1] for k in part.classes]
+        planes = [foreground[:, index, :, :, plane_of[k]] for k in part.classes]
         classes = ops.stack(planes, axis=-1)
         background = 1.0 - ops.sum(classes, axis=-1, keepdims=True)
         targets.append(ops.concatenate([background, classes], axis=-1))

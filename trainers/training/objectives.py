@@ -82,13 +82,15 @@ def _source_theta(model: StnIcnn, theta: tf.Tensor, batch: Batch) -> tf.Tensor:
 def _crop_with_labels(
     model: StnIcnn, theta: tf.Tensor, batch: Batch
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Crops photo and one-hot labels by the same bilinear grid.
+    """Crops photo and labels, a plane a class of the parts, by the same bilinear grid.
 
     Labels sampled by nearest neighbour would pass no gradient to theta, and a
     window's move changes image AND label under it.
     """
-    others = model.class_set.num_classes - 1
-    labels = tf.one_hot(tf.cast(batch["mask"], tf.int32) - 1, others)
+    mask = batch["mask"][..., None]
+    labels = tf.cast(
+        mask == tf.constant(model.class_set.part_classes, mask.dtype), tf.float32
+    )
     image = tf.cast(batch["image"], tf.float32)
     patches = model.crop(tf.concat([image, labels], axis=-1), theta)
     return patches[..., :3], patches[..., 3:]
