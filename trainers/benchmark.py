@@ -13,7 +13,7 @@ from absl import app, flags
 
 from stn_icnn_tf.inference.fused import PRECISIONS, FusedModel
 from stn_icnn_tf.layers.icnn import InterlinkedCNN
-from stn_icnn_tf.layers.residual_icnn import FOLD, ResidualInterlinkedCNN
+from stn_icnn_tf.layers.residual_icnn import ResidualInterlinkedCNN
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model
 from trainers.common.charts import save_record
@@ -43,12 +43,15 @@ def define_flags() -> None:
     flags.DEFINE_bool("jit_compile", False, "Whether XLA compiles every form.")
 
 
-def icnn_multiply_adds(net: InterlinkedCNN, side: int) -> int:
-    """Counts the multiply-adds of an iCNN on a square picture, as the paper has it.
+def icnn_multiply_adds(net: InterlinkedCNN | ResidualInterlinkedCNN, side: int) -> int:
+    """Counts the multiply-adds of an iCNN on a square picture.
 
-    That is with every conv over the whole concatenation at its own size, as
-    `InterlinkedCNN` was before any rewriting: the work that forms are held to.
+    Those of the paper's are counted with every conv over the whole concatenation at its
+    own size, as `InterlinkedCNN` was before any rewriting: the work that forms are held
+    to.
     """
+    if isinstance(net, ResidualInterlinkedCNN):
+        return _residual_multiply_adds(net, side)
     units = [*enumerate(net.input_units), *enumerate(net.integrations), (0, net.head)]
     for interlink in net.interlinks:
         units += [(row, unit) for row, pair in enumerate(interlink) for unit in pair]
@@ -59,8 +62,7 @@ def icnn_multiply_adds(net: InterlinkedCNN, side: int) -> int:
     )
 
 
-def residual_multiply_adds(net: ResidualInterlinkedCNN, side: int) -> int:
-    """Counts the multiply-adds of a residual iCNN on a square picture."""
+def _residual_multiply_adds(net: ResidualInterlinkedCNN, side: int) -> int:
     units = [*enumerate(net.input_units), *enumerate(net.integrations, start=1)]
     # What comes from a coarser row is convolved before it is upsampled.
     units += [(row + 1, unit) for row, unit in enumerate(net.merges)]
@@ -70,17 +72,14 @@ def residual_multiply_adds(net: ResidualInterlinkedCNN, side: int) -> int:
     kernels = [(row, unit.kernel) for row, unit in units if unit is not None]
     kernels += [(0, net.head.kernel), (0, net.logits.kernel)]
     return sum(
-        int(np.prod(kernel.shape)) * (side // FOLD // 2**row) ** 2
+        int(np.prod(kernel.shape)) * (side // net.fold // 2**row) ** 2
         for row, kernel in kernels
     )
 
 
 def multiply_adds(model: StnIcnn) -> int:
     """Counts the multiply-adds that the networks of a model spend on a face."""
-    if isinstance(model.coarse, ResidualInterlinkedCNN):
-        count = residual_multiply_adds(model.coarse, model.coarse_image_size)
-    else:
-        count = icnn_multiply_adds(model.coarse, model.coarse_size)
+    count = icnn_multiply_adds(model.coarse, model.coarse_image_size)
     for name, net in model.part_nets.items():
         parts = sum(part.net == name for part in model.class_set.parts)
         count += parts * icnn_multiply_adds(net, model.patch_size)

@@ -203,7 +203,7 @@ class FoldedResidualIcnn(ResidualInterlinking):
         dtype: str = "float32",
         constants: bool = True,
     ) -> None:
-        self.compute_dtype = dtype
+        self.compute_dtype, self.fold = dtype, net.fold
 
         def fold(unit: ConvUnit | None) -> FoldedConv | None:
             if unit is None:

@@ -4,6 +4,9 @@ The masks of the Keras model, up to rounding: its networks are folded, and its g
 works on rectangles.
 """
 
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from stn_icnn_tf.geometry.affine import invert_theta
@@ -55,15 +58,15 @@ class FusedModel(Pipeline):
             )
         self.copy_settings(model)
         coarse, patch = (model.coarse_size,) * 2, (model.patch_size,) * 2
-        if isinstance(model.coarse, ResidualInterlinkedCNN):
-            self.coarse = FoldedResidualIcnn(model.coarse, precision, constants)
-        else:
-            self.coarse = FoldedIcnn(model.coarse, coarse, precision, blocks, constants)
+
+        def fold(net: keras.Layer, size: tuple[int, int]) -> Any:
+            if isinstance(net, ResidualInterlinkedCNN):
+                return FoldedResidualIcnn(net, precision, constants)
+            return FoldedIcnn(net, size, precision, blocks, constants)
+
+        self.coarse = fold(model.coarse, coarse)
         self.localization = FoldedLocalization(model.localization, precision, constants)
-        self.part_nets = {
-            name: FoldedIcnn(net, patch, precision, blocks, constants)
-            for name, net in model.part_nets.items()
-        }
+        self.part_nets = {n: fold(net, patch) for n, net in model.part_nets.items()}
 
     def __call__(self, photos: tf.Tensor) -> dict[str, tf.Tensor]:
         return self.parse(photos)

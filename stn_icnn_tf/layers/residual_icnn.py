@@ -10,12 +10,12 @@ from stn_icnn_tf.layers.icnn import ConvUnit, refuse_shape
 
 Tensor = Any
 
-# A place of the finest row is a block of 4x4 pixels, and gives 2x2 labels.
-FOLD = 4
+# Labels that a place of the finest row gives, along one axis.
 LABELS = 2
-# Labels a pixel, along one axis.
-RESOLUTION = LABELS / FOLD
-HEAD_FILTERS = 64
+# Pixels that it sees, of a whole photo, which is labelled at half its size; and of a
+# patch, which is labelled pixel by pixel.
+PHOTO_FOLD = 4
+PATCH_FOLD = 2
 
 
 def upsample(features: Tensor) -> Tensor:
@@ -33,6 +33,7 @@ class ResidualInterlinking:
     """
 
     compute_dtype: str
+    fold: int
     pool: Any
     input_units: Sequence[Any]
     interlinks: Sequence[Any]
@@ -42,7 +43,7 @@ class ResidualInterlinking:
     logits: Any
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        features = ops.space_to_depth(ops.cast(inputs, self.compute_dtype), FOLD)
+        features = ops.space_to_depth(ops.cast(inputs, self.compute_dtype), self.fold)
         rows = []
         for unit in self.input_units:
             rows.append(unit(features, training=training))
@@ -75,11 +76,12 @@ class ResidualInterlinking:
 
 @keras.saving.register_keras_serializable(package="stn_icnn_tf")
 class ResidualInterlinkedCNN(ResidualInterlinking, layers.Layer):
-    """Labels a picture at half its size, with conv towers that exchange features.
+    """Labels a picture with conv towers that exchange features, on few places.
 
-    The picture is folded by blocks of 4x4 pixels, so that rows of many channels work
-    at 1/4, 1/8, 1/16 and 1/32 of its size: what a hat or a necklace is takes more
-    channels and a wider view than where a lip ends. In each interlink layer every row
+    The picture is folded by blocks of pixels: by 4x4, rows of many channels work at
+    1/4, 1/8, 1/16 and 1/32 of its size. What a hat or a necklace is takes more
+    channels and a wider view than where a lip ends; and a processor is quicker with
+    many channels on few places than with few on many. In each interlink layer every row
     adds what its neighbours say, the finer one max-pooled, the coarser one upsampled,
     all as they were before the layer; then comes a residual pair of convs. After the
     last one the rows are merged from coarse to fine, and a head gives the logits of
@@ -89,12 +91,16 @@ class ResidualInterlinkedCNN(ResidualInterlinking, layers.Layer):
         num_classes: number of classes, background included.
         row_filters: channels of each row, finest first.
         num_interlinks: number of interlink layers.
+        fold: side of the blocks in pixels. 4 labels a picture at half its size, 2 at
+            its own.
+        head_filters: channels of the head.
 
     Input shape:
-        float `(batch, height, width, 3)`, a multiple of `4 * 2 ** (rows - 1)` a side.
+        float `(batch, height, width, 3)`, a multiple of `fold * 2 ** (rows - 1)` a
+        side.
 
     Output shape:
-        float `(batch, height / 2, width / 2, num_classes)`, logits.
+        float `(batch, height * 2 / fold, width * 2 / fold, num_classes)`, logits.
 
     Examples:
         >>> logits = ResidualInterlinkedCNN(num_classes=19)(np.zeros((1, 256, 256, 3)))
@@ -115,6 +121,8 @@ class ResidualInterlinkedCNN(ResidualInterlinking, layers.Layer):
         num_classes: int,
         row_filters: tuple[int, ...] = (48, 96, 128, 160),
         num_interlinks: int = 3,
+        fold: int = PHOTO_FOLD,
+        head_filters: int = 64,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -122,6 +130,8 @@ class ResidualInterlinkedCNN(ResidualInterlinking, layers.Layer):
         self.num_classes = num_classes
         self.row_filters = tuple(row_filters)
         self.num_interlinks = num_interlinks
+        self.fold = fold
+        self.head_filters = head_filters
 
         # === Layers ===
         policy = self.dtype_policy
@@ -150,13 +160,13 @@ class ResidualInterlinkedCNN(ResidualInterlinking, layers.Layer):
         self.interlinks = [[link(row) for row in rows] for _ in range(num_interlinks)]
         self.merges = [unit(filters, 1, "linear") for filters in self.row_filters[:-1]]
         self.integrations = [unit(filters) for filters in self.row_filters[1:-1]]
-        self.head = unit(HEAD_FILTERS)
+        self.head = unit(head_filters)
         self.logits = layers.Conv2D(
             num_classes * LABELS**2, 1, data_format="channels_last", dtype=policy
         )
 
     def build(self, input_shape: tuple) -> None:
-        step = FOLD * 2 ** (len(self.row_filters) - 1)
+        step = self.fold * 2 ** (len(self.row_filters) - 1)
         if any(side is not None and side % step for side in input_shape[1:3]):
             raise ValueError(
                 f"Pictures must be a multiple of {step} pixels a side. Received: "
@@ -168,7 +178,7 @@ class ResidualInterlinkedCNN(ResidualInterlinking, layers.Layer):
             if unit is not None:
                 unit.build((None, None, None, channels))
 
-        seen = (FOLD**2 * input_shape[-1], *filters)
+        seen = (self.fold**2 * input_shape[-1], *filters)
         for row, unit in enumerate(self.input_units):
             build(unit, seen[row])
         for interlink in self.interlinks:
@@ -182,13 +192,14 @@ class ResidualInterlinkedCNN(ResidualInterlinking, layers.Layer):
         for row, unit in enumerate(self.integrations, start=1):
             build(unit, filters[row])
         build(self.head, filters[0])
-        self.logits.build((None, None, None, HEAD_FILTERS))
+        self.logits.build((None, None, None, self.head_filters))
         self.built = True
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         batch, height, width, _ = input_shape
         sides = (
-            None if side is None else int(side * RESOLUTION) for side in (height, width)
+            None if side is None else side * LABELS // self.fold
+            for side in (height, width)
         )
         return (batch, *sides, self.num_classes)
 
@@ -198,5 +209,7 @@ class ResidualInterlinkedCNN(ResidualInterlinking, layers.Layer):
             num_classes=self.num_classes,
             row_filters=list(self.row_filters),
             num_interlinks=self.num_interlinks,
+            fold=self.fold,
+            head_filters=self.head_filters,
         )
         return config

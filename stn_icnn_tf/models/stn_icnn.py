@@ -14,7 +14,12 @@ from stn_icnn_tf.layers.localization import (
     MEAN_CROP,
     LocalizationNetwork,
 )
-from stn_icnn_tf.layers.residual_icnn import RESOLUTION, ResidualInterlinkedCNN
+from stn_icnn_tf.layers.residual_icnn import (
+    LABELS,
+    PATCH_FOLD,
+    PHOTO_FOLD,
+    ResidualInterlinkedCNN,
+)
 from stn_icnn_tf.models.pipeline import Pipeline
 from stn_icnn_tf.models.search_thresholds import SearchThresholds
 from stn_icnn_tf.shipped import shipped_file, shipped_models
@@ -22,7 +27,7 @@ from stn_icnn_tf.shipped import shipped_file, shipped_models
 Tensor = Any
 
 FRAMINGS = ("stretch", "letterbox")
-COARSE_NETS = ("interlinked", "residual")
+NETS = ("interlinked", "residual")
 
 # Half as wide again as the paper's.
 _WIDE_FILTERS = (12, 24, 36, 48)
@@ -99,8 +104,11 @@ class StnIcnn(Pipeline, keras.Model):
         coarse_net: `"interlinked"`, the paper's, which labels each pixel of the coarse
             image; or `"residual"`, see `ResidualInterlinkedCNN`, which sees the
             photo at twice the size that it labels it at.
+        part_net: the same of the part nets; the residual one labels each pixel of a
+            patch.
         coarse_size: side of the coarse scores in pixels.
-        patch_size: side of a patch in pixels, odd.
+        patch_size: side of a patch in pixels: odd, see `LearnedCrop`, or if `part_net`
+            is `"residual"` a multiple of `2 ** rows`, 80 for four rows.
         canvas_size: side in pixels of the square source from which patches are
             cropped when photos of several sizes share a batch. A letterboxed
             photo is resized to it; a stretched one keeps its pixels.
@@ -144,6 +152,7 @@ class StnIcnn(Pipeline, keras.Model):
         framing: str = "letterbox",
         window: str = "face",
         coarse_net: str = "interlinked",
+        part_net: str = "interlinked",
         coarse_size: int = 128,
         patch_size: int = 81,
         canvas_size: int = 448,
@@ -168,10 +177,11 @@ class StnIcnn(Pipeline, keras.Model):
             )
         self.framing = _choice("framing", framing, FRAMINGS)
         self.window = _choice("window", window, WINDOW_RULES)
-        self.coarse_net = _choice("coarse_net", coarse_net, COARSE_NETS)
+        self.coarse_net = _choice("coarse_net", coarse_net, NETS)
+        self.part_net = _choice("part_net", part_net, NETS)
         self.coarse_size = self.coarse_image_size = coarse_size
         if coarse_net == "residual":
-            self.coarse_image_size = int(coarse_size / RESOLUTION)
+            self.coarse_image_size = coarse_size * PHOTO_FOLD // LABELS
         if canvas_size < self.coarse_image_size:
             raise ValueError(
                 "Argument `canvas_size` must be at least the side of the coarse image, "
@@ -189,24 +199,14 @@ class StnIcnn(Pipeline, keras.Model):
 
         # === Layers ===
         policy = self.dtype_policy
-        if coarse_net == "residual":
-            self.coarse = ResidualInterlinkedCNN(
-                self.class_set.num_classes,
-                coarse_filters,
-                num_interlinks,
-                dtype=policy,
-                name="coarse",
-            )
-        else:
-            self.coarse = InterlinkedCNN(
-                self.class_set.num_classes,
-                coarse_filters,
-                num_interlinks,
-                activation,
-                background=COARSE_BACKGROUND,
-                dtype=policy,
-                name="coarse",
-            )
+        self.coarse = self._make_net(
+            "coarse",
+            coarse_net,
+            self.class_set.num_classes,
+            self.coarse_filters,
+            PHOTO_FOLD,
+            COARSE_BACKGROUND,
+        )
         self.localization = LocalizationNetwork(
             mean_crop,
             scale_range if window == "face" else 0.0,
@@ -217,14 +217,13 @@ class StnIcnn(Pipeline, keras.Model):
         self.mean_crop = self.localization.mean_crop
         self.crop = LearnedCrop(patch_size, name="crop")
         self.part_nets = {
-            part.net: InterlinkedCNN(
+            part.net: self._make_net(
+                part.net,
+                part_net,
                 1 + len(part.classes),
-                part_filters,
-                num_interlinks,
-                activation,
-                background=PATCH_BACKGROUND,
-                dtype=policy,
-                name=part.net,
+                self.part_filters,
+                PATCH_FOLD,
+                PATCH_BACKGROUND,
             )
             for part in self.class_set.parts
         }
@@ -237,6 +236,29 @@ class StnIcnn(Pipeline, keras.Model):
         for net in self.part_nets.values():
             net.build((None, patch_size, patch_size, 3))
         self.built = True
+
+    def _make_net(
+        self,
+        name: str,
+        kind: str,
+        num_classes: int,
+        filters: tuple[int, ...],
+        fold: int,
+        background: float,
+    ) -> InterlinkedCNN | ResidualInterlinkedCNN:
+        fields = {"dtype": self.dtype_policy, "name": name}
+        if kind == "residual":
+            return ResidualInterlinkedCNN(
+                num_classes, filters, self.num_interlinks, fold, **fields
+            )
+        return InterlinkedCNN(
+            num_classes,
+            filters,
+            self.num_interlinks,
+            self.activation,
+            background,
+            **fields,
+        )
 
     @classmethod
     def from_preset(
@@ -290,6 +312,7 @@ class StnIcnn(Pipeline, keras.Model):
             framing=self.framing,
             window=self.window,
             coarse_net=self.coarse_net,
+            part_net=self.part_net,
             coarse_size=self.coarse_size,
             patch_size=self.patch_size,
             canvas_size=self.canvas_size,

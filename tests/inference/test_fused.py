@@ -137,10 +137,15 @@ def test_pasted_probabilities_are_the_definition_on_full_canvases(size):
     assert np.mean(result.argmax(-1) == mask) > 0.9999
 
 
-@pytest.mark.parametrize("framing", ["letterbox", "stretch"])
+RESIDUAL = {"coarse_net": "residual", "part_net": "residual", "patch_size": 16}
+
+
 @pytest.mark.parametrize("shape", [(1, 70, 51), (2, 33, 90)])
-def test_inference_form_gives_the_models_mask(framing, shape):
-    model = small_model(framing=framing)
+@pytest.mark.parametrize(
+    "arguments", [{"framing": "letterbox"}, {"framing": "stretch"}, RESIDUAL]
+)
+def test_inference_form_gives_the_models_mask(arguments, shape):
+    model = small_model(**arguments)
     shake(model)
     photo = photos(*shape)
     expected = model(photo)

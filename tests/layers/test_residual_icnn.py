@@ -20,19 +20,20 @@ def small_net(**kwargs):
     return net
 
 
-def test_labels_have_half_the_size_and_folding_keeps_them():
-    net = small_net()
+@pytest.mark.parametrize(("fold", "size"), [(4, (16, 24)), (2, (32, 48))])
+def test_labels_have_their_size_and_folding_keeps_them(fold, size):
+    net = small_net(fold=fold)
     shake(net)
     pictures = RNG.normal(size=(2, 32, 48, 3)).astype("float32")
     logits = net(pictures)
-    assert logits.shape == (2, 16, 24, 3) == net.compute_output_shape(pictures.shape)
+    assert logits.shape == (2, *size, 3) == net.compute_output_shape(pictures.shape)
     np.testing.assert_allclose(FoldedResidualIcnn(net)(pictures), logits, atol=1e-4)
-    half = small_net(dtype="mixed_bfloat16")(pictures)
+    half = small_net(fold=fold, dtype="mixed_bfloat16")(pictures)
     assert half.dtype == "float32"
 
 
 def test_config_comes_back():
-    net = small_net(num_interlinks=1)
+    net = small_net(num_interlinks=1, fold=2, head_filters=6)
     again = ResidualInterlinkedCNN.from_config(net.get_config())
     again.build((None, 32, 32, 3))
     assert [w.shape for w in again.weights] == [w.shape for w in net.weights]
@@ -68,17 +69,20 @@ def test_sizes_that_do_not_fit_are_refused():
         ResidualInterlinkedCNN(1)
     with pytest.raises(ValueError, match="`canvas_size`.*256"):
         StnIcnn(coarse_net="residual", canvas_size=255)
+    with pytest.raises(ValueError, match=r"multiple of 16.*\(None, 81, 81, 3\)"):
+        StnIcnn(part_net="residual")
 
 
-def test_multiply_adds_are_those_of_the_convs():
-    net = small_net(row_filters=(4, 6), num_interlinks=1)
+@pytest.mark.parametrize("fold", [4, 2])
+def test_multiply_adds_are_those_of_the_convs(fold):
+    net = small_net(row_filters=(4, 6), num_interlinks=1, fold=fold)
     # Input units, merge, head, logits; then the links and the pairs of both rows.
-    places = {0: 64, 1: 16}
-    expected = places[0] * 9 * 48 * 4 + places[1] * 9 * 4 * 6
+    places = {0: (32 // fold) ** 2, 1: (16 // fold) ** 2}
+    expected = places[0] * 9 * 3 * fold**2 * 4 + places[1] * 9 * 4 * 6
     expected += places[1] * 6 * 4 + places[0] * (9 * 4 * 64 + 64 * 12)
     expected += places[1] * (6 * 4 + 4 * 6)
     expected += places[0] * 2 * 9 * 16 + places[1] * 2 * 9 * 36
-    assert benchmark.residual_multiply_adds(net, 32) == expected
+    assert benchmark.icnn_multiply_adds(net, 32) == expected
 
 
 def test_it_is_saved_with_a_model(tmp_path):

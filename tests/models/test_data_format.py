@@ -22,7 +22,7 @@ def channels_first() -> Iterator[None]:
 @pytest.fixture(scope="module", params=["interlinked", "residual"])
 def saved(request, tmp_path_factory):
     """A model made as usual: its file, a photo, the coarse scores, the mask."""
-    model = small_model(coarse_net=request.param)
+    model = small_model(coarse_net=request.param, part_net=request.param, patch_size=16)
     shake(model)
     path = tmp_path_factory.mktemp("model") / "model.keras"
     model.save(path)

@@ -295,9 +295,9 @@ def test_mixed_bfloat16_keeps_the_geometry_in_float32():
     assert StnIcnn.from_config(model.get_config()).dtype_policy == model.dtype_policy
 
 
-@pytest.mark.parametrize("coarse_net", ["interlinked", "residual"])
-def test_interlinks_are_those_of_every_net(coarse_net):
-    model = small_model(coarse_net=coarse_net, num_interlinks=2)
+@pytest.mark.parametrize("kind", ["interlinked", "residual"])
+def test_interlinks_are_those_of_every_net(kind):
+    model = small_model(coarse_net=kind, part_net=kind, patch_size=16, num_interlinks=2)
     nets = [model.coarse, *model.part_nets.values()]
     assert {len(net.interlinks) for net in nets} == {2}
     assert StnIcnn.from_config(model.get_config()).num_interlinks == 2
@@ -309,6 +309,7 @@ def test_interlinks_are_those_of_every_net(coarse_net):
     [
         ({"framing": "crop"}, "`framing`.*crop"),
         ({"window": "free"}, "`window`.*free"),
+        ({"part_net": "wide"}, "`part_net`.*wide"),
         ({"canvas_size": 16}, "`canvas_size`.*16"),
         ({"mean_crop": [[0, 0, 0]]}, "`mean_crop`"),
         ({"scale_range": -1}, "`scale_range`"),

@@ -135,6 +135,19 @@ def test_weights_are_copied_between_patch_sizes_and_else_refused():
         train.copy_weights(start, small_model(coarse_filters=(4, 8)))
 
 
+def test_other_part_nets_start_from_the_seed():
+    start, model = small_model(), small_model(part_net="residual", patch_size=16)
+    shake(start)
+    fresh = [w.numpy() for net in model.part_nets.values() for w in net.weights]
+    train.copy_weights(start, model)
+    np.testing.assert_array_equal(
+        start.coarse.logits.kernel, model.coarse.logits.kernel
+    )
+    kept = [w.numpy() for net in model.part_nets.values() for w in net.weights]
+    for before, after in zip(fresh, kept, strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
 def test_model_of_other_classes_starts_from_what_both_have():
     start, model = small_model(), small_model(class_set="head", coarse_filters=(8, 8))
     shake(start)

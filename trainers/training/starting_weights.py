@@ -10,15 +10,16 @@ from stn_icnn_tf.pretrained import differing_arguments
 def copy_weights(start: StnIcnn, model: StnIcnn) -> None:
     """Gives a model the weights of another, whose patches may have another size.
 
-    A model of other classes starts from the networks that have the same shapes in
-    both; the others keep what the seed gave them.
+    A model of other classes, or of another kind of nets, starts from the networks that
+    have the same shapes in both; the others keep what the seed gave them.
 
     Args:
         start: has the weights.
         model: gets them.
 
     Raises:
-        ValueError: if networks of the same classes have other shapes, or all have.
+        ValueError: if networks of the same classes and kind have other shapes, or all
+            have.
     """
     differing = ", ".join(
         f"{name}={theirs} for {mine}"
@@ -31,7 +32,11 @@ def copy_weights(start: StnIcnn, model: StnIcnn) -> None:
         and [w.shape for w in theirs[name].weights] == [w.shape for w in net.weights]
         for name, net in mine.items()
     }
-    enough = any if model.class_set != start.class_set else all
+    same_kind = all(
+        getattr(model, field) == getattr(start, field)
+        for field in ("class_set", "coarse_net", "part_net")
+    )
+    enough = all if same_kind else any
     if not enough(alike.values()):
         raise ValueError(
             "Argument `init_from` must hold a model whose weights have the shapes of "
