@@ -87,6 +87,8 @@ def describe_model(model: FixedSizeModel, name: str) -> dict:
             "more_confident": candidates.MORE_CONFIDENT,
             "sure_turn": candidates.SURE_TURN,
             "turned": candidates.TURNED,
+            "far": candidates.FAR,
+            "far_turned": candidates.FAR_TURNED,
             "tried": candidates.TRIED,
             "worth": candidates.WORTH,
         },

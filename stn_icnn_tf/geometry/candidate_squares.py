@@ -24,11 +24,17 @@ ROLLS = tuple(roll for roll in range(-165, 181, 15) if roll)
 # the faces in a border twice as wide were left as they are, and lost. A candidate that
 # is too close cuts parts off, but that counts, too.
 MORE_CONFIDENT = 1.05
-# What a turned candidate counts from this confidence on: of two faces about as sure,
-# the larger one is meant. With 1.02 more neighbours won, with 1.05 more faces in a
-# wide border were lost.
+# What a turned candidate counts above this confidence: of two faces about as sure, the
+# larger one is meant. With 1.02 more neighbours won, with 1.05 more faces in a wide
+# border were lost.
 SURE_TURN = 0.9
 TURNED = 1.03
+# What one counts up to it that is turned by more than so many degrees: in a border
+# three times as wide one face was lost to such a candidate. With 0.985 it still was,
+# with 0.96 two that are rolled by 30 degrees; if those of 15 count less as well, one
+# at a quarter of the size is half lost.
+FAR = 15
+FAR_TURNED = 0.98
 # Until one shows a whole face, so many candidates are parsed at most, and those only
 # that count so much of what the first does.
 TRIED = 2
@@ -100,9 +106,10 @@ def best_candidates(
         one first; bool, whether that is better than the whole photo.
     """
     ops = array_ops(confidence)
-    is_turned = np.array([False] * len(CLOSER) + [True] * len(ROLLS))
-    is_large = ops.logical_and(is_turned, confidence > SURE_TURN)
-    counted = ops.where(is_large, TURNED * confidence, confidence)
+    rolls = np.abs([0] * len(CLOSER) + [*ROLLS])
+    more = np.where(rolls > 0, TURNED, 1.0).astype("float32")
+    less = np.where(rolls > FAR, FAR_TURNED, 1.0).astype("float32")
+    counted = confidence * ops.where(confidence > SURE_TURN, more, less)
     best = ops.argsort(-counted)[:TRIED]
     counted = ops.take(counted, best)
     worth = best[: ops.sum(counted >= WORTH * counted[0])]

@@ -5,7 +5,12 @@ from PIL import Image
 
 from stn_icnn_tf.class_sets import EIGHT_PARTS
 from stn_icnn_tf.geometry.affine import make_theta
-from stn_icnn_tf.geometry.candidate_squares import CLOSER, ROLLS, candidate_squares
+from stn_icnn_tf.geometry.candidate_squares import (
+    CLOSER,
+    ROLLS,
+    best_candidates,
+    candidate_squares,
+)
 from stn_icnn_tf.geometry.squares import square_around, whole_square
 from stn_icnn_tf.inference.candidates import (
     OFF_CENTER,
@@ -211,6 +216,25 @@ def test_larger_face_is_meant_if_the_coarse_net_is_about_as_sure(
     square = squares[0]
     assert np.degrees(square[3]) == pytest.approx(degrees)
     assert square[2] == (100.0 if degrees else 50.0)
+
+
+@pytest.mark.parametrize(
+    ("closer", "turned", "degrees", "chosen"),
+    [
+        (0.87, 0.88, 30, 0),
+        (0.87, 0.88, 15, 15),
+        (0.87, 0.89, -30, -30),
+        (0.91, 0.92, 30, 30),  # Sure.
+    ],
+)
+def test_unsure_net_turns_a_photo_far_only_if_that_is_clearly_better(
+    closer, turned, degrees, chosen
+):
+    confidence = np.full(CANDIDATES, 0.5, "float32")
+    confidence[3], confidence[len(CLOSER) + ROLLS.index(degrees)] = closer, turned
+    for values in (confidence, tf.constant(confidence)):
+        squares, _ = best_candidates(values, 0.1, candidate_squares((100, 100)))
+        assert np.degrees(squares[0, 3]) == pytest.approx(chosen)
 
 
 def corner_labels():

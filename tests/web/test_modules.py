@@ -120,6 +120,7 @@ SEARCH = {
     **{"confidence": 0.9, "found": 0.8, "smallest": 0.7, "largest": 1.4},
     **{"shift": 0.2, "roll": 15, "closer": CLOSER, "rolls": ROLLS},
     **{"more_confident": 1.05, "sure_turn": 0.9, "turned": 1.03},
+    **{"far": 15, "far_turned": 0.98},
     **{"placed": 0.9, "tried": 2, "worth": 0.8},
 }
 # A photo of 100 x 100 in which the parts lie as in the mean face of `square`.
@@ -139,7 +140,7 @@ FIND = """
     const look = async () => {
         views += 1;
         return views === best
-            ? { confidence: 0.99, found: 1, center }
+            ? { confidence: surest, found: 1, center }
             : { confidence: 0.3, found: 1, center: 1 };
     };
     const result = await module.findFace(photo, model, parse, look);
@@ -148,7 +149,7 @@ FIND = """
 
 def find(modules, **arguments):
     arguments = {"x": 50, "y": 50, "side": 90, "whole": 0.95, "best": 1, **arguments}
-    arguments.setdefault("center", 1)
+    arguments = {"surest": 0.99, "center": 1, **arguments}
     arguments.setdefault("placed", {"rest": 1})
     return modules("search", FIND, search=SEARCH, **arguments)
 
@@ -172,6 +173,17 @@ def test_an_unsure_net_looks_closer_and_turns_only_when_that_does_not_help(modul
     turned = find(modules, x=30, y=30, side=50, whole=0.5, best=len(CLOSER) + 3)
     assert turned["views"] == len(CLOSER) + len(ROLLS)
     assert turned["calls"][1]["roll"] == pytest.approx(np.radians(ROLLS[2]))
+
+
+@pytest.mark.parametrize(
+    ("surest", "degrees", "taken"), [(0.304, 30, 0), (0.304, 15, 15), (0.31, 30, 30)]
+)
+def test_an_unsure_net_turns_a_photo_far_only_if_that_is_clearly_better(
+    modules, surest, degrees, taken
+):
+    best = len(CLOSER) + 1 + ROLLS.index(degrees)
+    found = find(modules, x=30, y=30, side=50, whole=0.2, best=best, surest=surest)
+    assert found["calls"][1]["roll"] == pytest.approx(np.radians(taken))
 
 
 def test_a_sure_net_whose_parts_lie_beside_their_windows_was_wrong(modules):

@@ -144,16 +144,19 @@ async function bestCandidates(photo, model, look, isSure) {
   const { closer, turned } = candidates(photo, model);
   const limits = model.search;
   const seen = [];
-  const consider = async ({ square, view }, isTurned) => {
+  const consider = async ({ square, view }) => {
     const said = await look(view());
     const theirs = said.confidence * said.found * said.center;
-    const counted = isTurned && theirs > limits.sure_turn ? limits.turned * theirs : theirs;
+    const roll = Math.abs(square.roll);
+    const more = roll > 0 ? limits.turned : 1;
+    const less = roll > radians(limits.far) ? limits.far_turned : 1;
+    const counted = theirs * (theirs > limits.sure_turn ? more : less);
     seen.push({ square, theirs, counted, sure: isSure(said) });
     seen.sort((a, b) => b.counted - a.counted);
   };
-  for (const candidate of closer) await consider(candidate, false);
+  for (const candidate of closer) await consider(candidate);
   // Python looks at the turned ones in any case. Here a look takes long, and who is
   // sure of an upright face seldom finds a better one lying down.
-  if (!seen[0].sure) for (const candidate of turned) await consider(candidate, true);
+  if (!seen[0].sure) for (const candidate of turned) await consider(candidate);
   return seen.slice(0, limits.tried).filter(({ counted }) => counted >= limits.worth * seen[0].counted);
 }
