@@ -101,13 +101,14 @@ class Engine(abc.ABC):
             photo: uint8 `(height, width, 3)`, RGB.
             framed: what `parse_framed` gives of it.
         """
-        attempts = self._attempts(photo, framed)
-        best = next(attempts)
-        while best["placed"] < WHOLE:
-            found = next(attempts, None)
-            if found is None:
-                break
-            best = max(best, found, key=lambda each: each["rating"])
+        face, square = framed["own_square"], framed["square"]
+        sure = framed["confidence"], framed["placed"]
+        best, rating = framed, self._thresholds.rate_as_it_is(face, square, *sure)
+        for found in self._attempts(photo, framed):
+            if found["rating"] > rating:
+                best, rating = found, found["rating"]
+                if best["placed"] >= WHOLE:
+                    break
         return best
 
     def _attempts(self, photo: np.ndarray, framed: Found) -> Iterator[Found]:

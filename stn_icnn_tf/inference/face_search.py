@@ -130,6 +130,9 @@ class FaceSearch:
         own_square = framed["own_square"]
         is_off = ~fits(own_square, framed["square"], self.thresholds)
         is_sure = self.thresholds.is_sure(framed["confidence"], framed["found"])
+        as_it_is = self.thresholds.rate_as_it_is(
+            own_square, framed["square"], framed["confidence"], framed["placed"]
+        )
         confidence = framed["confidence"] * framed["found"]
         framed = {name: framed[name] for name in (*RESULT, "placed", "rating")}
 
@@ -163,8 +166,7 @@ class FaceSearch:
             best = tf.cond(better, lambda: found, lambda: best)
             return squares, known, index + 1, best
 
-        # Whatever is found is better.
-        nothing = {**framed, "placed": tf.constant(0.0), "rating": tf.constant(-1.0)}
+        nothing = {**framed, "placed": tf.constant(0.0), "rating": as_it_is}
         known, index = tf.cast(is_sure, tf.int32), tf.constant(0)
         any_number = tf.TensorShape((None, 4))
         *_, best = tf.while_loop(

@@ -86,6 +86,27 @@ class SearchThresholds:
         is_sure = as_float32(self.is_sure(confidence, found))
         return is_sure + placed * (confidence * found) ** _CONFIDENCE_COUNTS
 
+    def rate_as_it_is(
+        self, face: Tensor, square: Tensor, confidence: Tensor, placed: Tensor
+    ) -> Tensor:
+        """Rates a photo as it is, against what a search finds, see `rate`.
+
+        Sunglasses hide parts. Where the coarse net is sure of all that it sees, and
+        that lies as it should, only a place that it is sure of as a whole is better;
+        else any is.
+
+        Args:
+            face: float `(4,)`, own square.
+            square: float `(4,)`, of the photo.
+            confidence: float, of the coarse net, 0..1.
+            placed: float, see `placed_share`.
+
+        Returns:
+            float, 1 or -1.
+        """
+        is_kept = (confidence >= self.confidence) & (placed >= WHOLE)
+        return 2.0 * as_float32(is_kept & fits(face, square, self)) - 1.0
+
     def of_cuts(self) -> "SearchThresholds":
         """Returns those of a square that is cut out: it may as well be upright."""
         return dataclasses.replace(self, roll=min(self.roll, _UPRIGHT))

@@ -19,6 +19,7 @@ from stn_icnn_tf.inference.candidates import (
     candidates_to_try,
     coarse_confidence,
 )
+from stn_icnn_tf.inference.engine import Engine
 from stn_icnn_tf.inference.face_search import FaceSearch
 from stn_icnn_tf.inference.fused import FusedModel
 from stn_icnn_tf.inference.tensorflow_engine import TensorFlowEngine
@@ -42,6 +43,10 @@ COLORS = np.float32(
         [220, 50, 220],
     ]
 )
+
+
+# All classes but the eyes.
+SHADED = (0, 1, 2, 5, 6, 7, 8)
 
 
 def scores_of(confidence, classes=range(9)):
@@ -314,6 +319,52 @@ def test_a_sure_net_whose_parts_lie_beside_their_windows_was_wrong(placed, chose
     outputs = FaceSearch(seer, cuts=0)(tf.constant(photo))
     assert seer.views == CANDIDATES and seer.sides == [900, 450]
     assert outputs["square"][2] == chosen
+
+
+@pytest.mark.parametrize(
+    ("seen_closer", "middle", "chosen"),
+    [
+        (SHADED, 450, 900),  # No better closer by.
+        (range(9), 450, 450),  # Better: all parts.
+        (SHADED, 250, 450),  # No better, but the photo is not framed well.
+    ],
+)
+def test_a_face_with_sunglasses_is_left_for_a_surer_place_alone(
+    seen_closer, middle, chosen
+):
+    class Shaded(Seer):
+        def parse(self, photos):
+            is_whole = photos.shape[2] == 900
+            confidence, classes = (0.95, SHADED) if is_whole else (0.99, seen_closer)
+            scores = tf.constant(scores_of(confidence, classes), tf.float32)
+            return super().parse(photos) | {"coarse_scores": scores}
+
+    photo, _ = blocks((600, 900), (middle, 300), 450)
+    seer = Shaded(surest=4)
+    outputs = FaceSearch(seer, cuts=0)(tf.constant(photo))
+    assert seer.sides == [900, 450]
+    assert outputs["square"][2] == chosen
+
+
+@pytest.mark.parametrize(("rating", "kept"), [(0.6, True), (1.4, False)])
+def test_the_engine_leaves_one_for_a_surer_place_alone_too(rating, kept):
+    class Rated(Engine):
+        parse_framed = probabilities = _parse = _mask = _probabilities = None
+
+        def candidate_confidence(self, photo):
+            return np.full(CANDIDATES, 0.9, "float32")
+
+        def _cut_until_it_fits(self, photo, square, cuts):
+            return {"square": square, "placed": 1.0, "rating": rating}
+
+    whole = np.float32(whole_square((100, 100)))
+    framed = {
+        **{"square": whole, "own_square": whole, "placed": 1.0, "rating": 0.2},
+        **{"confidence": 0.95, "found": 0.67},
+    }
+    engine = Rated(EIGHT_PARTS, MEAN_CROP, SearchThresholds())
+    found = engine.find(np.zeros((100, 100, 3), "uint8"), framed)
+    assert (found is framed) == kept
 
 
 def test_a_whole_face_ends_the_search():

@@ -134,7 +134,8 @@ FIND = """
         calls.push(square);
         const close = square.side < 1.4 * side;
         const seen = placed[Math.round(square.side)] ?? placed.rest;
-        return { confidence: close ? 0.95 : whole, found: 1, placed: seen, centers };
+        const found = parts[Math.round(square.side)] ?? parts.rest;
+        return { confidence: close ? 0.95 : whole, found, placed: seen, centers };
     };
     let views = 0;
     const look = async () => {
@@ -150,7 +151,7 @@ FIND = """
 def find(modules, **arguments):
     arguments = {"x": 50, "y": 50, "side": 90, "whole": 0.95, "best": 1, **arguments}
     arguments = {"surest": 0.99, "center": 1, **arguments}
-    arguments.setdefault("placed", {"rest": 1})
+    arguments = {"placed": {"rest": 1}, "parts": {"rest": 1}, **arguments}
     return modules("search", FIND, search=SEARCH, **arguments)
 
 
@@ -195,6 +196,15 @@ def test_a_sure_net_whose_parts_lie_beside_their_windows_was_wrong(modules):
     # Nowhere all of them do: what shows the most.
     found = find(modules, placed={"100": 0.5, "rest": 0.3}, best=5)
     assert found["square"]["side"] == 100
+
+
+def test_a_face_with_sunglasses_is_left_for_a_surer_place_alone(modules):
+    assert find(modules, parts={"rest": 0.67}, best=5)["square"]["side"] == 100
+    found = find(modules, parts={"100": 0.67, "rest": 1}, best=5)
+    assert found["square"]["side"] != 100
+    # Its face is too far off for the photo to be kept.
+    found = find(modules, x=80, parts={"rest": 0.67}, best=5)
+    assert found["square"]["side"] != 100
 
 
 def test_a_face_at_the_edge_of_a_candidate_counts_less(modules):

@@ -118,25 +118,29 @@ export async function findFace(photo, model, parse, look) {
       if (cut === cuts || fits(square, result.square, limits, uprightRoll(model))) return result;
     }
   };
-  let best;
+  // Sunglasses hide parts: where the net is sure of all that it sees, and that lies as it
+  // should, only a place that it is sure of as a whole is better; else any is.
+  const isKept = inFrame && framed.confidence >= limits.confidence && framed.placed >= 1;
+  let best = { result: framed, rating: isKept ? 1 : -1, placed: 0 };
   // What the coarse net is unsure of is worse than all that it is sure of.
   const rating = (result) =>
     Number(isSure(result)) + result.placed * (result.confidence * result.found) ** 3;
   // Whether no part of the best one so far lies at the edge of its window.
   const attempt = (result) => {
-    if (!best || rating(result) > rating(best)) best = result;
+    const rated = { result, rating: rating(result), placed: result.placed };
+    if (rated.rating > best.rating) best = rated;
     return best.placed >= 1;
   };
   const inOwnSquare = async () => attempt(inFrame ? framed : await cutUntilItFits(own, CUTS));
-  if (sure && (await inOwnSquare())) return best;
+  if (sure && (await inOwnSquare())) return best.result;
   const tried = await bestCandidates(photo, model, look, isSure);
   const isBetter = tried[0].theirs > limits.more_confident * framed.confidence * framed.found;
-  if (!sure && !isBetter && (await inOwnSquare())) return best;
+  if (!sure && !isBetter && (await inOwnSquare())) return best.result;
   for (const { square } of tried) {
     // A candidate is not yet the face's own square, which is cut out of it.
     if (attempt(await cutUntilItFits(square, CUTS + 1))) break;
   }
-  return best;
+  return best.result;
 }
 
 /** The candidates that are worth to be tried, the best one first. */
