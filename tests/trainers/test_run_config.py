@@ -1,4 +1,5 @@
 import copy
+import functools
 import json
 import logging
 import types
@@ -61,6 +62,14 @@ def test_everything_that_a_run_is_made_of_is_there(settings):
         assert environment[package]
 
 
+# Fields that settings have got after the first runs.
+NEWER = (
+    "stages.coarse.batch_dice",
+    "stages.coarse.augmentation.pasted",
+    "model.part_net",
+)
+
+
 def test_the_same_settings_are_let_in_again(settings, tmp_path):
     settle_config(tmp_path, settings, ENVIRONMENT)
     begin(tmp_path, "coarse")
@@ -68,6 +77,19 @@ def test_the_same_settings_are_let_in_again(settings, tmp_path):
     settle_config(tmp_path, settings, ENVIRONMENT)
     assert (tmp_path / "config.json").read_bytes() == first
     assert read(tmp_path) == {**settings, "environments": [ENVIRONMENT]}
+
+
+@pytest.mark.parametrize("field", NEWER)
+def test_a_run_from_before_a_field_was_there_had_its_default(settings, tmp_path, field):
+    old = changed(settings, field, None)
+    *path, name = field.split(".")
+    del functools.reduce(dict.__getitem__, path, old)[name]
+    settle_config(tmp_path, old, ENVIRONMENT)
+    begin(tmp_path, "coarse")
+    settle_config(tmp_path, settings, ENVIRONMENT)
+    assert read(tmp_path)["stages"] == settings["stages"]
+    with pytest.raises(RunError, match=rf"{field}: .* before, 0.25 now"):
+        settle_config(tmp_path, changed(settings, field, 0.25), ENVIRONMENT)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +155,9 @@ def test_the_same_weights_to_start_from_may_lie_elsewhere(tmp_path):
 def test_unknown_settings_are_refused(settings, tmp_path):
     begin(tmp_path, "coarse")
     with pytest.raises(RunError, match=r"no config\.json.*--run_dir"):
+        settle_config(tmp_path, settings, ENVIRONMENT)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(RunError, match=r"model\.patch_size: null before, 17 now"):
         settle_config(tmp_path, settings, ENVIRONMENT)
     for content in ('{"se', "[]", "\x00"):
         (tmp_path / "config.json").write_text(content)

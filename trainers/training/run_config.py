@@ -8,6 +8,7 @@ and devices that the run was trained with so far; others are told, and are no ob
 
 import dataclasses
 import importlib.metadata
+import inspect
 import json
 import pathlib
 import platform
@@ -120,7 +121,7 @@ def settle_config(
     old = _read_config(run_dir, begun)
     if old is not None:
         environments = old.pop("environments", [])
-        _refuse_differences(run_dir, old, settings, begun)
+        _refuse_differences(run_dir, _with_newer_fields(old), settings, begun)
         if environments and environment != environments[-1]:
             changes = _differences(environments[-1], environment)
             logging.warning("The run goes on with\n%s", _format(changes))
@@ -149,6 +150,34 @@ def _read_config(run_dir: pathlib.Path, begun: set[str]) -> dict[str, Any] | Non
     except ValueError as error:
         raise RunError(f"{path} cannot be read ({error}), {unknown}") from error
     return config
+
+
+def _with_newer_fields(old: dict[str, Any]) -> dict[str, Any]:
+    """Adds the fields that settings have got since a run began, at their defaults.
+
+    What the run did without them is what it does with these.
+    """
+    stage = dataclasses.asdict(Stage("coarse", 0, coarse_rate=1.0))
+    model = {
+        name: parameter.default
+        for name, parameter in inspect.signature(StnIcnn.__init__).parameters.items()
+        if parameter.default is not inspect.Parameter.empty
+    }
+    defaults = {"stages": dict.fromkeys(old.get("stages", {}), stage), "model": model}
+    return {
+        name: _completed(had, defaults[name]) if name in defaults else had
+        for name, had in old.items()
+    }
+
+
+def _completed(old: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    completed = dict(old)
+    for name, default in defaults.items():
+        if name not in old:
+            completed[name] = json.loads(json.dumps(default))
+        elif isinstance(default, dict) and isinstance(old[name], dict):
+            completed[name] = _completed(old[name], default)
+    return completed
 
 
 def _flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
