@@ -146,6 +146,10 @@ def test_other_part_nets_start_from_the_seed():
     kept = [w.numpy() for net in model.part_nets.values() for w in net.weights]
     for before, after in zip(fresh, kept, strict=True):
         np.testing.assert_array_equal(before, after)
+    # The coarse net is of the same kind: it is not left to the seed.
+    wider = {"part_net": "residual", "patch_size": 16, "coarse_filters": (4, 8)}
+    with pytest.raises(ValueError, match="`init_from`.*coarse_filters=.*4, 4"):
+        train.copy_weights(start, small_model(**wider))
 
 
 def test_model_of_other_classes_starts_from_what_both_have():

@@ -32,12 +32,8 @@ def copy_weights(start: StnIcnn, model: StnIcnn) -> None:
         and [w.shape for w in theirs[name].weights] == [w.shape for w in net.weights]
         for name, net in mine.items()
     }
-    same_kind = all(
-        getattr(model, field) == getattr(start, field)
-        for field in ("class_set", "coarse_net", "part_net")
-    )
-    enough = all if same_kind else any
-    if not enough(alike.values()):
+    bound = _bound(start, model)
+    if not (any(alike.values()) and all(alike[name] for name in bound)):
         raise ValueError(
             "Argument `init_from` must hold a model whose weights have the shapes of "
             f"the new one's. Received: {differing}"
@@ -50,6 +46,18 @@ def copy_weights(start: StnIcnn, model: StnIcnn) -> None:
     fresh = [name for name, same in alike.items() if not same]
     if fresh:
         logging.warning("Started from the seed, not from that model: %s", fresh)
+
+
+def _bound(start: StnIcnn, model: StnIcnn) -> list[str]:
+    """Names the networks of the same classes and kind: their shapes must agree."""
+    if model.class_set != start.class_set:
+        return []
+    bound = ["localization"]
+    if model.coarse_net == start.coarse_net:
+        bound.append("coarse")
+    if model.part_net == start.part_net:
+        bound.extend(model.part_nets)
+    return bound
 
 
 def _networks(model: StnIcnn) -> dict[str, keras.layers.Layer]:
