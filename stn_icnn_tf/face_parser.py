@@ -109,7 +109,7 @@ class FaceParser:
                 uint8 or float of 0..255 or 0..1, `(height, width, 3)`, grey, or with
                 alpha. Files are turned upright as their EXIF data say. Or a list of
                 these, or an array of four axes. Those of one size go through the
-                networks together.
+                networks together; with ONNX Runtime, those of any sizes do.
 
         Returns:
             one `ParsedFace`, or a list of them in the order of the photos.
@@ -131,7 +131,8 @@ class FaceParser:
                 for photo, name in zip(photos, names, strict=True)
             ]
         faces: dict[int, ParsedFace] = {}
-        for batch in batches_by_size([photo.shape[:2] for photo in photos]):
+        sizes = [photo.shape[:2] for photo in photos]
+        for batch in batches_by_size(sizes, self.engine.MIXED_SIZES):
             first = batch[0]
             if is_large(photos[first]):  # Then it is alone.
                 faces[first] = self._parse_large(photos[first], names[first])
@@ -273,21 +274,30 @@ def _name(photo: Any, otherwise: str) -> str:
     return as_path(photo).stem if is_path else otherwise
 
 
-def batches_by_size(sizes: Sequence[tuple[int, int]]) -> Iterator[list[int]]:
+def batches_by_size(
+    sizes: Sequence[tuple[int, int]], mixed: bool = False
+) -> Iterator[list[int]]:
     """Groups photos that go through the networks together.
 
     Args:
         sizes: `(height, width)` of each photo in pixels.
+        mixed: whether those of a group may have different sizes.
 
     Yields:
-        the indices of photos of one size, a batch's at a time.
+        the indices of photos, a batch's at a time.
     """
-    by_size: dict[tuple[int, int], list[int]] = {}
+    by_size: dict[tuple[int, int] | None, list[int]] = {}
     for index, size in enumerate(sizes):
-        by_size.setdefault(size, []).append(index)
-    for (height, width), indices in by_size.items():
-        # They become squares.
-        pixels = max(height, width) ** 2
-        most = max(min(_MOST_PHOTOS, _MOST_PIXELS // pixels), 1)
-        for start in range(0, len(indices), most):
-            yield indices[start : start + most]
+        by_size.setdefault(None if mixed else size, []).append(index)
+    for indices in by_size.values():
+        batch: list[int] = []
+        pixels = 0
+        for index in indices:
+            own = max(sizes[index]) ** 2  # They become squares.
+            if batch and (len(batch) == _MOST_PHOTOS or pixels + own > _MOST_PIXELS):
+                yield batch
+                batch, pixels = [], 0
+            batch.append(index)
+            pixels += own
+        if batch:
+            yield batch

@@ -79,6 +79,9 @@ def test_photos_of_one_size_share_batches():
     small, large = (512, 512), (4096, 3000)
     shapes = [small, large, *[small] * 9, large]
     assert list(batches_by_size(shapes)) == [[0, *range(2, 9)], [9, 10], [1], [11]]
+    mixed = [small, (40, 512), large, small]
+    assert list(batches_by_size(mixed, mixed=True)) == [[0, 1], [2], [3]]
+    assert list(batches_by_size([])) == []
 
 
 def test_it_is_traced_once_whatever_the_sizes(model):

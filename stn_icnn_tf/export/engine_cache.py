@@ -13,7 +13,7 @@ from stn_icnn_tf.onnx_engine.engine import OnnxEngine, import_onnxruntime
 from stn_icnn_tf.shipped import model_file
 
 # To be raised when `export.engine_file` changes what it makes.
-_FORM = 3
+_FORM = 4
 
 
 def cache_folder() -> pathlib.Path:

@@ -14,6 +14,11 @@ from PIL import Image
 from stn_icnn_tf.drawn_faces.drawing import MIN_SIDE, draw_photos
 from stn_icnn_tf.extras import needs_extra
 
+# What adds, limits or resizes what convs give.
+_BETWEEN_CONVS = ["Add", "Relu", "MaxPool", "Resize"]
+# What only moves numbers.
+_MOVES = ["Transpose", "Reshape"]
+
 # Drawn faces by which ranges are measured.
 _FACES = 24
 
@@ -55,22 +60,53 @@ def with_8_bit_convs(
             str(target),
             _Calls(inputs),
             quant_format=quantization.QuantFormat.QDQ,
-            op_types_to_quantize=["Conv"],
+            op_types_to_quantize=["Conv", *_BETWEEN_CONVS],
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
-            nodes_to_exclude=logit_convs(model.graph.node),
+            nodes_to_quantize=nodes_of_8_bits(model.graph.node),
         )
         return target.read_bytes()
 
 
+def nodes_of_8_bits(nodes: Iterable[Any]) -> list[str]:
+    """Names the convs of an ONNX graph but the `logit_convs`, and what lies between.
+
+    That is all that reads only what such convs, or others of these, have made.
+    """
+    nodes = list(nodes)
+    logits = set(logit_convs(nodes))
+    names: list[str] = []
+    made: set[str] = set()
+    for node in nodes:  # In the order in which they run.
+        is_conv = node.op_type == "Conv" and node.name not in logits
+        reads_made = made.issuperset(_read(node))
+        if is_conv or (node.op_type in _BETWEEN_CONVS and reads_made):
+            names.append(node.name)
+        elif not (node.op_type in _MOVES and node.input[0] in made):
+            continue
+        made.update(node.output)
+    return names
+
+
+def _read(node: Any) -> list[str]:
+    # What else a resize reads is how large the result is.
+    return list(node.input)[: 1 if node.op_type == "Resize" else None]
+
+
 def logit_convs(nodes: Iterable[Any]) -> list[str]:
-    """Names the convs of an ONNX graph between which and a softmax is no other."""
+    """Names the convs of an ONNX graph between which and a softmax is no other.
+
+    A softmax may be written out, by its exponentials.
+    """
     nodes = list(nodes)
     made_by = {output: node for node in nodes for output in node.output}
     names, seen = [], set()
     to_see = [
-        name for node in nodes if node.op_type == "Softmax" for name in node.input
+        name
+        for node in nodes
+        if node.op_type in ("Softmax", "Exp")
+        for name in node.input
     ]
     while to_see:
         name = to_see.pop()
@@ -80,7 +116,7 @@ def logit_convs(nodes: Iterable[Any]) -> list[str]:
         node = made_by[name]
         if node.op_type == "Conv":
             names.append(node.name)
-        else:
+        elif node.op_type not in ("Gemm", "MatMul"):
             to_see.extend(node.input)
     return names
 

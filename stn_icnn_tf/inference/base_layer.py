@@ -6,12 +6,15 @@ import tensorflow as tf
 
 from stn_icnn_tf.geometry.affine import to_pixels
 
+# Of coarse pixels whose neighbours have other labels.
+_EDGE = 255
+
 
 class EnlargedLabels(NamedTuple):
     """The best class of each pixel of a photo.
 
     Attributes:
-        labels: int32 `(height, width)`, channels.
+        labels: uint8 `(height, width)`, class ids.
         edges: int32 `(pixels, 2)`, rows and columns of those beside which another
             class is the best.
         best: float32 `(pixels,)`, the highest probability of each of these.
@@ -23,7 +26,10 @@ class EnlargedLabels(NamedTuple):
 
 
 def enlarged_labels(
-    probabilities: tf.Tensor, to_coarse: tf.Tensor, size: tuple[tf.Tensor, tf.Tensor]
+    probabilities: tf.Tensor,
+    to_coarse: tf.Tensor,
+    size: tuple[tf.Tensor, tf.Tensor],
+    classes: tuple[int, ...],
 ) -> EnlargedLabels:
     """Finds the best class of coarse probabilities that are enlarged bilinearly.
 
@@ -35,21 +41,24 @@ def enlarged_labels(
         to_coarse: float32 `(2, 3)`, photo -> coarse frame, without rotation. Beyond
             the outermost coarse pixels these are repeated.
         size: `(height, width)` of the photo in pixels.
+        classes: ids of the channels.
     """
     coarse_height, coarse_width, channels = probabilities.shape
     y, first_y = _positions(to_coarse[1, 1], to_coarse[1, 2], size[0], coarse_height)
     x, first_x = _positions(to_coarse[0, 0], to_coarse[0, 2], size[1], coarse_width)
-    labels = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+    ids = tf.constant(classes, tf.uint8)
+    labels = tf.gather(ids, tf.argmax(probabilities, axis=-1))
     corner = labels[:-1, :-1]
     alike = (
         (corner == labels[1:, :-1])
         & (corner == labels[:-1, 1:])
         & (corner == labels[1:, 1:])
     )
-    # One number says both: rows of pixels are repeated once.
-    marked = tf.where(alike, corner, -1)
-    marked = tf.gather(tf.gather(marked, first_y), first_x, axis=1)
-    edges = tf.cast(tf.where(marked < 0), tf.int32)
+    # One number says both; and what is repeated are whole rows, of bytes.
+    marked = tf.where(alike, corner, tf.constant(_EDGE, tf.uint8))
+    marked = tf.transpose(tf.gather(tf.transpose(marked), first_x))
+    marked = tf.gather(marked, first_y)
+    edges = tf.cast(tf.where(marked == _EDGE), tf.int32)
     rows, columns = edges[:, 0], edges[:, 1]
     top, left = tf.gather(first_y, rows), tf.gather(first_x, columns)
     down = (tf.gather(y, rows) - tf.cast(top, tf.float32))[:, None]
@@ -63,7 +72,7 @@ def enlarged_labels(
 
     above, below = between(place), between(place + coarse_width)
     values = above + down * (below - above)
-    best = tf.argmax(values, axis=-1, output_type=tf.int32)
+    best = tf.gather(ids, tf.argmax(values, axis=-1))
     labels = tf.tensor_scatter_nd_update(marked, edges, best)
     return EnlargedLabels(labels, edges, tf.reduce_max(values, axis=-1))
 

@@ -1,5 +1,6 @@
 """Candidate crops: where else in a photo a face may be, and how sure of it one is."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -56,15 +57,17 @@ def candidate_confidence(
             the middle, or there are none; less by the square of the distance of their
             mean, down to `1 - OFF_CENTER` half a side away.
     """
-    probabilities = tf.nn.softmax(tf.cast(coarse_scores, tf.float32))
-    labels = tf.argmax(probabilities, axis=-1)
-    shown = tf.one_hot(labels, class_set.num_classes)
-    is_part = tf.reduce_sum(tf.gather(shown, class_set.part_classes, axis=-1), axis=-1)
+    scores = tf.cast(coarse_scores, tf.float32)
+    labels = tf.argmax(scores, axis=-1, output_type=tf.int32)
+    best = tf.reduce_max(scores, axis=-1)
+    # The softmax of the best class.
+    sure = 1.0 / tf.reduce_sum(tf.exp(scores - best[..., None]), axis=-1)
+    shown = {i: labels == i for i in class_set.part_classes}
+    is_part = tf.cast(functools.reduce(tf.logical_or, shown.values()), tf.float32)
     count = tf.maximum(tf.reduce_sum(is_part, axis=(1, 2)), 1.0)
-    sure = tf.reduce_sum(tf.reduce_max(probabilities, axis=-1) * is_part, axis=(1, 2))
-    classes = tf.reduce_max(shown, axis=(1, 2))
+    sure = tf.reduce_sum(sure * is_part, axis=(1, 2))
     found = [
-        tf.reduce_max(tf.gather(classes, part.classes, axis=1), axis=1)
+        tf.reduce_any(tf.stack([shown[i] for i in part.classes]), axis=(0, 2, 3))
         for part in class_set.parts
     ]
     distance = tf.zeros_like(count)
@@ -74,7 +77,8 @@ def candidate_confidence(
         along = tf.reduce_sum(is_part, axis=3 - axis) * place
         distance += tf.square(tf.reduce_sum(along, axis=1) / count)
     center = 1.0 - OFF_CENTER * tf.minimum(distance, 1.0)
-    return sure / count, tf.reduce_mean(tf.stack(found), axis=0), center
+    found = tf.reduce_mean(tf.cast(tf.stack(found), tf.float32), axis=0)
+    return sure / count, found, center
 
 
 def candidates_to_try(

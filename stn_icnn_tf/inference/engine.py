@@ -53,9 +53,12 @@ class Engine(abc.ABC):
         thresholds: from where on a face is searched for.
 
     Attributes:
+        MIXED_SIZES: whether photos of different sizes are parsed together.
         class_set: see above.
         mean_crop: see above.
     """
+
+    MIXED_SIZES = False
 
     def __init__(
         self, class_set: ClassSet, mean_crop: Any, thresholds: SearchThresholds
@@ -67,7 +70,11 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def parse_framed(self, photos: Sequence[np.ndarray]) -> list[Found]:
-        """Parses photos of one size as they are, see `FaceSearch.parse_framed`."""
+        """Parses photos as they are, see `FaceSearch.parse_framed`.
+
+        Args:
+            photos: of one size, unless `MIXED_SIZES`.
+        """
 
     @abc.abstractmethod
     def probabilities(self, photo: np.ndarray) -> np.ndarray:

@@ -108,9 +108,8 @@ def paste_back_by_face(
             around = [[top, height - bottom], [left, width - right]]
             return tf.pad(decide(planes), around)
         coarse, to_coarse = base_layer
-        enlarged = enlarged_labels(coarse, to_coarse, size)
-        ids = tf.constant(class_set.base_classes, tf.uint8)
-        labels = tf.gather(ids, enlarged.labels)
+        enlarged = enlarged_labels(coarse, to_coarse, size, class_set.base_classes)
+        labels = enlarged.labels
         box = (left, top, right, bottom)
         best = tf.reduce_max(coarse, axis=-1, keepdims=True)
         best = _sample_window(best, to_coarse, box, photo_size, "SYMMETRIC")[..., 0]

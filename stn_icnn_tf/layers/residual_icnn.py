@@ -18,11 +18,6 @@ PHOTO_FOLD = 4
 PATCH_FOLD = 2
 
 
-def upsample(features: Tensor) -> Tensor:
-    """Doubles `(batch, height, width, channels)` by nearest neighbour."""
-    return ops.repeat(ops.repeat(features, 2, axis=1), 2, axis=2)
-
-
 class ResidualInterlinking:
     """How the rows of a residual iCNN exchange features, whoever carries the convs out.
 
@@ -52,12 +47,16 @@ class ResidualInterlinking:
             rows = self._interlink(rows, interlink, training)
         merged = rows[-1]
         for row in reversed(range(len(rows) - 1)):
-            merged = upsample(self.merges[row](merged, training=training))
+            merged = self.upsample(self.merges[row](merged, training=training))
             merged = ops.relu(rows[row] + merged)
             if row > 0:
                 merged = self.integrations[row - 1](merged, training=training)
         blocks = self.logits(self.head(merged, training=training))
         return ops.cast(ops.depth_to_space(blocks, LABELS), "float32")
+
+    def upsample(self, features: Tensor) -> Tensor:
+        """Doubles `(batch, height, width, channels)` by nearest neighbour."""
+        return ops.repeat(ops.repeat(features, 2, axis=1), 2, axis=2)
 
     def _interlink(self, rows: list, interlink: list, training: bool) -> list:
         linked = []
@@ -67,7 +66,8 @@ class ResidualInterlinking:
             if finer is not None:
                 seen = seen + finer(self.pool(rows[row - 1]), training=training)
             if coarser is not None:
-                seen = seen + upsample(coarser(rows[row + 1], training=training))
+                said = coarser(rows[row + 1], training=training)
+                seen = seen + self.upsample(said)
             seen = ops.relu(seen)
             features = second(first(seen, training=training), training=training)
             linked.append(ops.relu(seen + features))

@@ -185,12 +185,16 @@ class Pipeline:
         scores = ops.take(coarse_scores, ops.convert_to_tensor(classes), axis=-1)
         return ops.softmax(scores, axis=-1)
 
+    def class_probabilities(self, coarse_scores: Tensor) -> Tensor:
+        """Turns coarse logits into what the localization network sees."""
+        return ops.softmax(ops.cast(coarse_scores, "float32"), axis=-1)
+
     def localize(self, coarse_scores: Tensor, training: bool = False) -> Tensor:
         """Predicts theta, patch -> coarse frame, from coarse logits: eq. 2.
 
         The localization network sees the parts' classes; the base classes are one.
         """
-        probabilities = ops.softmax(ops.cast(coarse_scores, "float32"), axis=-1)
+        probabilities = self.class_probabilities(coarse_scores)
         if len(self.class_set.base_classes) > 1:
             probabilities = ops.matmul(probabilities, self._base_as_one())
         return self.localization(probabilities, training=training)

@@ -1,7 +1,9 @@
 """A model carried out by ONNX Runtime; what lies between its networks in NumPy."""
 
+import concurrent.futures
 import functools
 import io
+import itertools
 import json
 import os
 import zipfile
@@ -39,6 +41,8 @@ class OnnxEngine(Engine):
         ValueError: if it is no such file, or damaged.
     """
 
+    MIXED_SIZES = True
+
     def __init__(self, content: bytes) -> None:
         try:
             # Zip files tell damage by their checksums.
@@ -50,7 +54,8 @@ class OnnxEngine(Engine):
                 f"Argument `content` must be what engine_file makes. Received: {error}"
             ) from error
         self._view_content = members[VIEW]
-        self._face = _session(members[FACE])
+        self._face_content = members[FACE]
+        self._face = _session(self._face_content, _cores())
         super().__init__(
             ClassSet.from_config(settings["class_set"]),
             settings["mean_crop"],
@@ -60,13 +65,17 @@ class OnnxEngine(Engine):
         self._view_size = settings["coarse_image_size"]
 
     def parse_framed(self, photos: Sequence[np.ndarray]) -> list[Found]:
-        """Parses photos as they are, one by one: no slower than together."""
-        return [self._parse_whole(photo) for photo in photos]
+        """Parses photos as they are; of several each core takes one at a time."""
+        if len(photos) == 1 or _cores() == 1:
+            return [self._parse_whole(photo, self._face) for photo in photos]
+        # They need not wait for one another, as the threads of one photo do.
+        faces = itertools.repeat(self._face_of_one_core)
+        return list(self._pool.map(self._parse_whole, photos, faces))
 
-    def _parse_whole(self, photo: np.ndarray) -> Found:
+    def _parse_whole(self, photo: np.ndarray, face: Any) -> Found:
         height, width = photo.shape[:2]
         square = whole_square((width, height))
-        parsed = self._parse(_two_pixels_at_least(photo), square)
+        parsed = self._parse(_two_pixels_at_least(photo), square, face)
         return self._framed(photo, self._mask(parsed)[:height, :width], parsed)
 
     def probabilities(self, photo: np.ndarray) -> np.ndarray:
@@ -83,13 +92,22 @@ class OnnxEngine(Engine):
         (sure,) = self._view.run(["sure"], {"view": views})
         return sure.prod(axis=1)
 
-    def _parse(self, photo: np.ndarray, square: np.ndarray) -> ParsedSquare:
-        """Runs the networks on a square of a photo."""
+    def _parse(
+        self, photo: np.ndarray, square: np.ndarray, face: Any = None
+    ) -> ParsedSquare:
+        """Runs the networks on a square of a photo.
+
+        Args:
+            photo: uint8 `(height, width, 3)`.
+            square: see `squares`.
+            face: the session that runs them; None: the one of all cores.
+        """
+        face = face or self._face
         size = np.asarray(photo.shape[1::-1], "float32")
         cut = Cut(square, size, np.radians(self._cut_thresholds.roll))
         canvas = resized(cut.pixels(photo), (self._canvas_size,) * 2)
-        names = [output.name for output in self._face.get_outputs()]
-        outputs = self._face.run(names, {"image": canvas[None]})
+        names = [output.name for output in face.get_outputs()]
+        outputs = face.run(names, framed_canvas(canvas, self._view_size))
         values = dict(zip(names, outputs, strict=True))
         # The corner pixels of the canvas lie a little within those of the square.
         canvas_size, side = np.float32(self._canvas_size), cut.side
@@ -112,15 +130,36 @@ class OnnxEngine(Engine):
     @functools.cached_property
     def _view(self) -> Any:
         """Made when it is first needed: many photos need no search."""
-        return _session(self._view_content)
+        return _session(self._view_content, _cores())
+
+    @functools.cached_property
+    def _face_of_one_core(self) -> Any:
+        """Made when several photos come at once."""
+        return _session(self._face_content, 1)
+
+    @functools.cached_property
+    def _pool(self) -> concurrent.futures.Executor:
+        return concurrent.futures.ThreadPoolExecutor(_cores())
 
 
-def _session(content: bytes) -> Any:
+def framed_canvas(canvas: np.ndarray, coarse_size: int) -> dict[str, np.ndarray]:
+    """Returns what `FACE` reads, by name.
+
+    Args:
+        canvas: uint8 or float32 `(canvas, canvas, 3)`, a square picture of a face.
+        coarse_size: side of the coarse net's picture in pixels.
+    """
+    coarse = resized(canvas, (coarse_size,) * 2)
+    image = canvas.astype("float32", copy=False)
+    return {"image": image[None], "coarse_image": coarse[None]}
+
+
+def _session(content: bytes, cores: int) -> Any:
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = _cores()
-    # Else its threads keep the cores busy while they wait for work.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.intra_op_num_threads = cores
+    # Else its threads keep the cores busy while they wait for the next call.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     return onnxruntime.InferenceSession(
         content, options, providers=["CPUExecutionProvider"]
     )

@@ -14,7 +14,6 @@ from stn_icnn_tf.class_sets import ClassSet
 from stn_icnn_tf.geometry.bilinear import to_pixels
 from stn_icnn_tf.geometry.pasting_rule import (
     Pasted,
-    best_class,
     combine,
     decide,
     part_labels,
@@ -132,8 +131,8 @@ def paste_back(said: Networks, side: int, class_set: ClassSet) -> np.ndarray:
     sampler, base = _Sampler(said, side), said.base
     mask = np.zeros((side, side), "uint8")
     if base is not None:
-        ids = np.array(class_set.base_classes, "uint8")
-        mask = ids[enlarged_labels(base, side)]
+        enlarged = enlarged_labels(base, side, class_set.base_classes)
+        mask = enlarged.labels
     tops, across = zip(*sampler.windows, strict=True)
     across = _around(across)
     width = across.stop - across.start
@@ -155,8 +154,7 @@ def paste_back(said: Networks, side: int, class_set: ClassSet) -> np.ndarray:
                 plane[inside] = values
         labels = None
         if base is not None:
-            shares = sampler.base(rows, across)
-            labels = best_class(shares, class_set.base_classes, "uint8")
+            labels = enlarged.best_within(rows, across), mask[rows, across]
         mask[rows, across] = decide(planes, labels)
     return mask
 
@@ -181,40 +179,84 @@ def paste_probabilities(said: Networks, side: int, class_set: ClassSet) -> np.nd
     return planes
 
 
-def enlarged_labels(base: np.ndarray, side: int) -> np.ndarray:
+class EnlargedLabels(NamedTuple):
+    """The best class of each pixel of a square, see `base_layer.EnlargedLabels`.
+
+    Attributes:
+        labels: uint8 `(side, side)`, class ids.
+        edges: integer `(pixels,)`, those beside which another class is the best.
+        best: float32 `(pixels,)`, the highest probability of each of these.
+        taps: how the square reads the base layer, along either axis.
+        flat_best: float32 `(1, coarse, coarse)`, the highest of each coarse pixel.
+    """
+
+    labels: np.ndarray
+    edges: np.ndarray
+    best: np.ndarray
+    taps: _Taps
+    flat_best: np.ndarray
+
+    def best_within(self, down: slice, across: slice) -> np.ndarray:
+        """Finds the highest probability of each pixel of a rectangle: float32."""
+        best = _sample(self.flat_best, self.taps.of(down), self.taps.of(across))[0]
+        # It is right but along edges. These are in the order of their rows.
+        side = len(self.labels)
+        some = slice(
+            *np.searchsorted(self.edges, (down.start * side, down.stop * side))
+        )
+        rows, columns = np.divmod(self.edges[some], side)
+        inside = (columns >= across.start) & (columns < across.stop)
+        rows, columns = rows[inside] - down.start, columns[inside] - across.start
+        best[rows, columns] = self.best[some][inside]
+        return best
+
+
+def enlarged_labels(
+    base: np.ndarray, side: int, classes: tuple[int, ...]
+) -> EnlargedLabels:
     """Finds the best class of each pixel, see `base_layer.enlarged_labels`.
 
     Args:
         base: float32 `(classes, coarse, coarse)`, probabilities.
         side: of the result in pixels.
-
-    Returns:
-        uint8 `(side, side)`, indices into `base`.
+        classes: ids of the classes.
     """
     coarse = base.shape[-1]
-    first, after = _base_taps(side, coarse)
-    labels = base.argmax(axis=0).astype("uint8")
+    taps = first, after = _base_taps(side, coarse)
+    ids = np.array(classes, "uint8")
+    labels = ids.take(base.argmax(axis=0))
     corner = labels[:-1, :-1]
     alike = (corner == labels[1:, :-1]) & (corner == labels[:-1, 1:])
     alike &= corner == labels[1:, 1:]
     marked = np.where(alike, corner, np.uint8(_EDGE))
-    marked = marked.take(first, axis=0).take(first, axis=1)
-    flat = base.reshape(len(base), -1)
+    # Rows first: whole runs of memory.
+    marked = marked.T.take(first, axis=0).T.take(first, axis=0)
+    # A row of pixels after the other, each of few numbers.
+    pixels = np.ascontiguousarray(base.reshape(len(base), -1).T)
     edges = np.flatnonzero(marked == _EDGE)
+    best = np.empty(len(edges), "float32")
     # Some at a time, as floats.
     for start in range(0, len(edges), _PIXELS_AT_ONCE):
-        some = edges[start : start + _PIXELS_AT_ONCE]
-        rows, columns = np.divmod(some, side)
+        some = slice(start, start + _PIXELS_AT_ONCE)
+        rows, columns = np.divmod(edges[some], side)
         corners = first[rows] * coarse + first[columns]
-        down, right = after[rows], after[columns]
+        down, right = after[rows, None], after[columns, None]
 
         def between(at: np.ndarray, right: np.ndarray = right) -> np.ndarray:
-            one, other = flat.take(at, axis=1), flat.take(at + 1, axis=1)
-            return one + right * (other - one)
+            one, other = pixels.take(at, axis=0), pixels.take(at + 1, axis=0)
+            other -= one
+            other *= right
+            other += one
+            return other
 
         above, below = between(corners), between(corners + coarse)
-        marked.flat[some] = (above + down * (below - above)).argmax(axis=0)
-    return marked
+        below -= above
+        below *= down
+        below += above
+        winner = below.argmax(axis=1)
+        marked.ravel()[edges[some]] = ids.take(winner)
+        best[some] = below[np.arange(len(below)), winner]
+    return EnlargedLabels(marked, edges, best, taps, base.max(axis=0)[None])
 
 
 def _base_taps(side: int, coarse: int) -> _Taps:

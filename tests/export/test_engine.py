@@ -8,18 +8,23 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from stn_icnn_tf import FaceParser, VideoParser
 from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD
 from stn_icnn_tf.export import engine_cache
 from stn_icnn_tf.export.engine import engine_file
-from stn_icnn_tf.export.quantized import logit_convs
+from stn_icnn_tf.export.onnx import converted_to_onnx
+from stn_icnn_tf.export.quantized import logit_convs, nodes_of_8_bits
 from stn_icnn_tf.geometry.candidate_squares import CLOSER
 from stn_icnn_tf.inference import large_photos
 from stn_icnn_tf.inference.candidates import (
     candidate_confidence,
     candidate_views,
 )
+from stn_icnn_tf.inference.folded import FoldedResidualIcnn
+from stn_icnn_tf.layers.residual_icnn import ResidualInterlinkedCNN
+from stn_icnn_tf.onnx_engine import engine as engine_module
 from stn_icnn_tf.onnx_engine.engine import OnnxEngine
 from tests.helpers import ONE_NET_HEAD, faces, photos, shake, small_model
 
@@ -240,7 +245,7 @@ def test_with_8_bits_masks_are_about_the_same(searching, drawn, content):
         )
 
 
-def test_convs_alone_are_lowered_but_for_logits(content):
+def test_convs_are_lowered_but_for_logits(content):
     onnx = pytest.importorskip("onnx")
     file = engine_file(shaken(ONE_NET_HEAD, **SEARCHED), "int8")
     with zipfile.ZipFile(io.BytesIO(file)) as members:
@@ -261,6 +266,36 @@ def test_convs_alone_are_lowered_but_for_logits(content):
     reads = {node.op_type for node in nodes if rounded & set(node.input)}
     assert reads == {"DequantizeLinear"}
     assert len(file) < len(content)
+
+
+def test_what_lies_between_convs_is_lowered_too():
+    onnx = pytest.importorskip("onnx")
+    net = ResidualInterlinkedCNN(3, row_filters=(4, 8), num_interlinks=1)
+    net.build((None, 16, 16, 3))
+    folded = FoldedResidualIcnn(net)
+    function = tf.function(
+        lambda image: {"said": tf.nn.softmax(folded(image))},
+        input_signature=[tf.TensorSpec((1, 16, 16, 3), tf.float32, "image")],
+    )
+    content = converted_to_onnx(function, EIGHT_PARTS)
+    nodes = onnx.load_from_string(content).graph.node
+    lowered = set(nodes_of_8_bits(nodes))
+    kinds = ("Conv", "Add", "Relu", "MaxPool", "Resize")
+    kept = {node.name for node in nodes if node.op_type in kinds} - lowered
+    assert kept == set(logit_convs(nodes)) and len(kept) == 1
+    assert {node.op_type for node in nodes if node.name in lowered} == set(kinds)
+
+
+def test_several_photos_have_the_faces_that_each_has_alone(
+    searching, drawn, monkeypatch
+):
+    _, parser = searching
+    alike = [photo[:90, :85] for photo in drawn]
+    alone = [parser(photo) for photo in alike]
+    monkeypatch.setattr(engine_module, "_cores", lambda: 2)
+    for ours, expected in zip(parser(alike), alone, strict=True):
+        np.testing.assert_array_equal(ours.mask, expected.mask)
+        np.testing.assert_allclose(ours.theta, expected.theta, atol=1e-5)
 
 
 # === What is refused ===

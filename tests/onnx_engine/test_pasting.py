@@ -56,8 +56,8 @@ def test_windows_that_all_lie_outside_leave_the_base_layer():
     said = random_said(HEAD)
     said.theta[..., 2] = 5.0
     mask = pasting.paste_back(said, 30, HEAD)
-    expected = np.array(HEAD.base_classes)[pasting.enlarged_labels(said.base, 30)]
-    np.testing.assert_array_equal(mask, expected)
+    enlarged = pasting.enlarged_labels(said.base, 30, HEAD.base_classes)
+    np.testing.assert_array_equal(mask, enlarged.labels)
     said = random_said(EIGHT_PARTS)._replace(theta=said.theta)
     assert not pasting.paste_back(said, 30, EIGHT_PARTS).any()
 
@@ -75,7 +75,12 @@ def test_probabilities_equal_tensorflows(class_set):
 
 def test_the_base_layer_is_interpolated_everywhere():
     said = random_said(HEAD)
-    labels = pasting.enlarged_labels(said.base, 100)
+    enlarged = pasting.enlarged_labels(said.base, 100, HEAD.base_classes)
     taps = pasting._base_taps(100, COARSE)
-    dense = pasting._sample(said.base, taps, taps).argmax(axis=0)
-    assert (labels == dense).mean() > 0.999
+    dense = pasting._sample(said.base, taps, taps)
+    labels = np.array(HEAD.base_classes)[dense.argmax(axis=0)]
+    assert (enlarged.labels == labels).mean() > 0.999
+    down, across = slice(13, 80), slice(20, 91)
+    np.testing.assert_allclose(
+        enlarged.best_within(down, across), dense.max(axis=0)[down, across], atol=1e-6
+    )
