@@ -72,8 +72,8 @@ def test_outputs_in_remote_storage_are_tried_before_the_work(bucket, monkeypatch
         output_folder(str(bucket / "masks"))
 
 
-def parse(photo):
-    return ParsedFace(photo, np.zeros(photo.shape[:2], "uint8"))
+def parse(photos):
+    return [ParsedFace(p, np.zeros(p.shape[:2], "uint8")) for p in photos]
 
 
 def test_photos_come_from_remote_storage_and_masks_go_there(bucket):

@@ -31,7 +31,7 @@ FLAGS = flags.FLAGS
 _KEPT = 3600
 COLUMNS = ("part", "share", "mean colour", "pixels")
 
-Parse = Callable[[Any], ParsedFace]
+Parse = Callable[[Any], Any]
 Rows = list[tuple[str, str, str, int]]
 
 
@@ -133,7 +133,7 @@ def build_app(parse: Parse, class_set: ClassSet, title: str) -> Any:
     """Builds the page.
 
     Args:
-        parse: a `FaceParser`, or what takes a path and gives a `ParsedFace`.
+        parse: a `FaceParser`, or what takes photos as it does.
         class_set: of its masks.
         title: the model's name.
 

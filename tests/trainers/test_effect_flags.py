@@ -23,6 +23,8 @@ class Parser:
         self.class_set = HEAD
 
     def __call__(self, photo):
+        if isinstance(photo, list):
+            return [self(one) for one in photo]
         mask = np.zeros(photo.shape[:2], "uint8")
         mask[5:10, 5:25], mask[10:30, 5:25] = HEAD.id_of("hair"), HEAD.id_of("skin")
         return ParsedFace(photo, mask, class_set=self.class_set)

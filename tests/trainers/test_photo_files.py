@@ -20,9 +20,9 @@ from trainers.common.photos import (
 PHOTO = Image.fromarray(photos(24, 36))
 
 
-def parse(photo):
+def parse(photos):
     """Parses as a model might."""
-    return ParsedFace(photo, (photo[..., 0] > 200).astype("uint8"))
+    return [ParsedFace(p, (p[..., 0] > 200).astype("uint8")) for p in photos]
 
 
 def names(folder):
@@ -140,7 +140,7 @@ def test_three_photos_of_one_name_give_three_results(tmp_path):
 def test_an_error_of_the_model_is_not_the_photos(tmp_path):
     PHOTO.save(tmp_path / "a.png")
 
-    def fail(photo):
+    def fail(photos):
         raise ValueError("the model is at fault")
 
     with pytest.raises(ValueError, match="the model is at fault"):

@@ -1,6 +1,7 @@
 """Photos are read and written while others are parsed, and come in their order."""
 
 import concurrent.futures
+import itertools
 import threading
 
 import numpy as np
@@ -14,10 +15,14 @@ from trainers.common.photo_parsing import in_order, parse_photos
 from trainers.common.photos import list_photos
 
 
-def parse(photo):
+def parse_one(photo):
     mask = np.zeros(photo.shape[:2], "uint8")
     mask[2:6, 2:6] = 5
     return ParsedFace(photo, mask, class_set=EIGHT_PARTS)
+
+
+def parse(photos):
+    return [parse_one(photo) for photo in photos]
 
 
 @pytest.fixture
@@ -45,8 +50,9 @@ def test_results_come_in_the_order_of_the_items_and_not_all_at_once():
         assert list(results) == [-item for item in range(1, 20)]
 
 
-def test_reading_and_writing_wait_for_no_parsing(photos, tmp_path):
+def test_reading_and_writing_wait_for_no_parsing(photos, tmp_path, monkeypatch):
     """While the second photo is parsed, the third is read, and the first written."""
+    monkeypatch.setattr(photo_parsing, "_TOGETHER", 1)
     read, written = threading.Event(), threading.Event()
 
     def read_one(path):
@@ -59,13 +65,33 @@ def test_reading_and_writing_wait_for_no_parsing(photos, tmp_path):
             super().save(folder, stem)
             written.set()
 
-    def parse_one(photo):
+    def parse_slowly(photos):
+        (photo,) = photos
         if photo.shape[1] == 9:
             assert read.wait(30) and written.wait(30)
-        face = parse(photo)
-        return Face(photo, face.mask, class_set=EIGHT_PARTS)
+        return [Face(photo, parse_one(photo).mask, class_set=EIGHT_PARTS)]
 
-    assert not parse_photos(parse_one, photos, tmp_path / "out", read=read_one)
+    assert not parse_photos(parse_slowly, photos, tmp_path / "out", read=read_one)
+    assert len(list((tmp_path / "out").iterdir())) == 12
+
+
+@pytest.mark.parametrize(
+    ("pixels", "groups"), [(2**21, [5, 1]), (150, [2, 2, 2]), (1, [1] * 6)]
+)
+def test_photos_are_parsed_together_up_to_so_many_pixels(
+    photos, tmp_path, monkeypatch, pixels, groups
+):
+    monkeypatch.setattr(photo_parsing, "_TOGETHER", 5)
+    monkeypatch.setattr(photo_parsing, "_PIXELS", pixels)
+    seen = []
+
+    def parse_and_count(photos):
+        seen.append([photo.shape[1] for photo in photos])
+        return parse(photos)
+
+    assert not parse_photos(parse_and_count, photos, tmp_path / "out")
+    assert [len(group) for group in seen] == groups
+    assert list(itertools.chain(*seen)) == list(range(8, 14))
     assert len(list((tmp_path / "out").iterdir())) == 12
 
 

@@ -33,6 +33,8 @@ class Parser:
         self.class_set = HEAD
 
     def __call__(self, photo):
+        if isinstance(photo, list):
+            return [self(one) for one in photo]
         return ParsedFace(photo, np.zeros(photo.shape[:2], "uint8"), class_set=HEAD)
 
 

@@ -1,15 +1,16 @@
 """Parses photos for `face-parse`: files in, masks and overlays out.
 
-While a photo is parsed, the next one is read and the last one is written, in other
+While some photos are parsed, the next ones are read and the last ones written, in other
 threads: decoding and packing of pictures let Python run.
 """
 
 import collections
 import concurrent.futures
 import dataclasses
+import itertools
 import pathlib
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,7 +27,10 @@ Result = TypeVar("Result")
 
 WriteLine = Callable[[dict[str, Any]], None]
 
-# How many photos are read ahead, and written behind, at most: each holds its pixels.
+# How many photos are parsed together, at most, and how many pixels they have before no
+# other is added: each is held until it is written.
+_TOGETHER, _PIXELS = 8, 2**21
+# How many such groups are read ahead, and how many photos written behind, at most.
 _AHEAD, _BEHIND = 1, 2
 
 
@@ -54,7 +58,7 @@ class _Job:
 
 
 def parse_photos(
-    parse: Callable[[np.ndarray], Any],
+    parse: Callable[[list[np.ndarray]], Sequence[Any]],
     photos: list[pathlib.Path],
     output: pathlib.Path | None,
     effects: Effects = NO_EFFECTS,
@@ -62,7 +66,7 @@ def parse_photos(
     write_line: WriteLine | None = None,
     read: Callable[[pathlib.Path], np.ndarray] = read_photo,
 ) -> list[tuple[pathlib.Path, str]]:
-    """Parses photos one by one; says which have no face.
+    """Parses photos, some at a time; says which have no face.
 
     Args:
         parse: a `FaceParser`.
@@ -81,7 +85,9 @@ def parse_photos(
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
 
-    def read_one(job: _Job) -> _Job:
+    jobs = (_Job(*names) for names in zip(photos, output_stems(photos), strict=True))
+
+    def read_one(job: _Job) -> None:
         if output is not None and not overwrite:
             job.error = existing_output(output, job.stem, effects.endings)
         # One bad file must not cost the others.
@@ -89,12 +95,24 @@ def parse_photos(
             job.photo = None if job.error else read(job.path)
         except OSError as error:
             job.error = str(error)
-        return job
 
-    def parse_one(job: _Job) -> _Job:
-        if job.photo is not None:
-            job.face, job.photo = parse(job.photo), None
-        return job
+    def read_some(_: Any) -> list[_Job]:
+        some, pixels = [], 0
+        for job in itertools.islice(jobs, _TOGETHER):
+            read_one(job)
+            some.append(job)
+            pixels += 0 if job.photo is None else job.photo[..., 0].size
+            if pixels >= _PIXELS:
+                break
+        return some
+
+    def parse_some(some: list[_Job]) -> list[_Job]:
+        read = [job for job in some if job.photo is not None]
+        photos = [job.photo for job in some if job.photo is not None]
+        faces = parse(photos) if photos else []
+        for job, face in zip(read, faces, strict=True):
+            job.face, job.photo = face, None
+        return some
 
     def write_one(job: _Job) -> _Job:
         if job.face is not None:
@@ -110,10 +128,15 @@ def parse_photos(
         return job
 
     failed, rows = [], []
-    jobs = (_Job(*names) for names in zip(photos, output_stems(photos), strict=True))
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        parsed = map(parse_one, in_order(pool, read_one, jobs, _AHEAD))
-        done = in_order(pool, write_one, parsed, _BEHIND)
+    with (
+        # One group is read after the other, for all are taken from the same jobs.
+        concurrent.futures.ThreadPoolExecutor(1) as reader,
+        concurrent.futures.ThreadPoolExecutor() as pool,
+    ):
+        groups = in_order(reader, read_some, itertools.repeat(None), _AHEAD)
+        parsed = map(parse_some, itertools.takewhile(bool, groups))
+        each = itertools.chain.from_iterable(parsed)
+        done = in_order(pool, write_one, each, _BEHIND)
         for job in tqdm(done, unit=" photos", total=len(photos)):
             if job.face is not None and not job.face.faces:
                 print(f"{job.path}: no face found", file=sys.stderr)
