@@ -160,8 +160,11 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         output = output_file(FLAGS.output)
         parsers = {name: _parser(*name.split()) for name in _OURS}
+    options = onnxruntime.SessionOptions()
+    # Else its threads take the cores from whoever is timed next.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     session = onnxruntime.InferenceSession(
-        bisenet(), providers=["CPUExecutionProvider"]
+        bisenet(), options, providers=["CPUExecutionProvider"]
     )
     record: dict = {"machine": machine(), "model": FLAGS.model, "batches": {}}
     for batch in FLAGS.batch:
