@@ -1,8 +1,9 @@
 """The fused model for photos of one size, in operations that every runtime has.
 
 Nothing here needs a kernel of TensorFlow's own, a loop, or a shape that depends on
-the photo. Windows are axis-aligned, so that sampling them bilinearly is two matrix
-products: one with the weights of the rows, one with those of the columns.
+the photo. Windows are axis-aligned: a patch gathers the two rows and columns that each
+of its pixels is made of; and enlarging to the photo is two matrix products, one with
+the weights of the rows, one with those of the columns.
 """
 
 import functools
@@ -131,7 +132,7 @@ class FixedSizeModel(FusedModel):
 def softmax_of_planes(scores: tf.Tensor) -> tf.Tensor:
     """Computes softmax of float32 `(batch, classes, height, width)` over the classes.
 
-    ONNX Runtime's own takes three times as long: it has few numbers a pixel.
+    ONNX Runtime's own takes twice as long: it has few numbers a pixel.
     """
     shares = tf.exp(scores - tf.reduce_max(scores, axis=1, keepdims=True))
     return shares / tf.reduce_sum(shares, axis=1, keepdims=True)
