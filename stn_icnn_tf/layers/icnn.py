@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from stn_icnn_tf.layers.batch_norm import FusedBatchNormalization
 from stn_icnn_tf.layers.convolution import conv_upsampled
 
 Tensor = Any
@@ -64,7 +65,7 @@ class ConvUnit(layers.Layer):
         self.coarser_filters = coarser_filters
         self.scale = scale
         policy = self.dtype_policy
-        self.norm = layers.BatchNormalization(
+        self.norm = FusedBatchNormalization(
             gamma_initializer=scale, dtype=policy, **BATCH_NORM
         )
         self.activate = layers.Activation(activation, dtype=policy)

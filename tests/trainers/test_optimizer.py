@@ -70,3 +70,26 @@ def test_muon_is_adam_for_all_but_kernels():
     muon = run(Muon, ["CPU:0"], start, gradients)
     for a, b in zip(muon, run(FusedAdam, ["CPU:0"], start, gradients), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_kernels_of_one_shape_share_a_step_and_move_as_each_alone_would():
+    rng = np.random.default_rng(0)
+    starts = [rng.normal(size=(3, 3, 2, 4)).astype("float32") for _ in range(5)]
+    gradients = [rng.normal(size=(3, 3, 2, 4)).astype("float32") for _ in starts]
+    variables = [keras.Variable(start) for start in starts]
+    muon = Muon(1e-2)
+    muon.build(variables)
+
+    @tf.function(autograph=False)
+    def step(gradients):
+        muon.apply(gradients, [variable.value for variable in variables])
+
+    step(gradients)
+    for start, gradient, variable in zip(starts, gradients, variables, strict=True):
+        alone = run(Muon, ["CPU:0"], start, gradient[None])[0]
+        np.testing.assert_allclose(variable, alone, atol=1e-6)
+    operations = step.get_concrete_function(gradients).graph.get_operations()
+    kinds = [operation.type for operation in operations]
+    # Three products a step of the iteration, of which there are five.
+    assert kinds.count("BatchMatMulV2") == 15
+    assert "MatMul" not in kinds
