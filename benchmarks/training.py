@@ -1,6 +1,6 @@
 """How fast does each stage train, in how much memory, and is the input fast enough?
 
-python -m benchmarks.training --dataset=helen --output=training.json
+python -m benchmarks.training --preset=helen --dataset=helen --output=training.json
 
 Every stage and precision has a process of its own, so that peak memory is its own.
 """
@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 from absl import app, flags
 
-from stn_icnn_tf.class_sets import EIGHT_PARTS
+from stn_icnn_tf.models.presets import MODEL_PRESETS
 from stn_icnn_tf.models.stn_icnn import StnIcnn
 from trainers.common.charts import save_record
 from trainers.common.data import find_training_map, load_builder, load_split
@@ -43,6 +43,10 @@ def define_flags() -> None:
     flags.DEFINE_multi_enum(
         "stage", list(STAGE_NAMES), list(STAGE_NAMES), "Stages; may be repeated."
     )
+    flags.DEFINE_enum(
+        "preset", "default", tuple(MODEL_PRESETS), "Arguments of the model."
+    )
+    flags.DEFINE_integer("batch_size", 8, "Photos a step.", 1)
     flags.DEFINE_integer("runs", 10, "Steps that count.", 2)
     flags.DEFINE_bool("jit_compile", False, "Whether XLA compiles the step.")
     flags.DEFINE_bool("child", False, "Measure here; set by the script itself.")
@@ -53,26 +57,28 @@ def measure(stage_name: str, precision: str, folder: str) -> dict[str, float]:
 
     Returns:
         `step_ms` a photo with its quartiles, `photos_per_second` of the step alone,
-        `input_photos_per_second` of the input alone, `first_step_s` with tracing,
-        `peak_memory_mb` of the process, `of_ceiling`: the step's multiple of a
-        4096 matrix product in float32, a photo.
+        `input_photos_per_second` of the input alone, `first_step_s` with tracing and
+        `first_step_processor_s`, `peak_memory_mb` of the process, `of_ceiling`: the
+        step's multiple of a 4096 matrix product in float32, a photo.
     """
-    stage = {stage.name: stage for stage in get_schedule("cpu")}[stage_name]
-    builder = load_builder(FLAGS.dataset, FLAGS.data_dir)
-    label_map = find_training_map(builder, EIGHT_PARTS)
-    training = label_map.attach(load_split(builder, "train"))
+    batch_size = f"all.batch_size={FLAGS.batch_size}"
+    stages = {stage.name: stage for stage in get_schedule("cpu", (batch_size,))}
+    stage = stages[stage_name]
     strategy = tf.distribute.MirroredStrategy()
     with strategy.scope():
-        model = StnIcnn(dtype=precision)
+        model = StnIcnn.from_preset(FLAGS.preset, load_weights=False, dtype=precision)
+    builder = load_builder(FLAGS.dataset, FLAGS.data_dir)
+    label_map = find_training_map(builder, model.class_set)
+    training = label_map.attach(load_split(builder, "train"))
     trainer = Trainer(
         model, stage, strategy, folder, jit_compile=FLAGS.jit_compile, show=False
     )
     batches = trainer.training_batches(training, epoch=0)
     batch = next(batches)
     key = tf.constant([0, 0], tf.int64)
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     float(trainer.steps.train(batch, key)["loss"])
-    first = time.perf_counter() - start
+    first, busy = time.perf_counter() - start, time.process_time() - busy
     product = matrix_product("float32")
     timings = time_in_turn(
         {"step": lambda: trainer.steps.train(batch, key)["loss"], "ceiling": product},
@@ -93,6 +99,7 @@ def measure(stage_name: str, precision: str, folder: str) -> dict[str, float]:
         "photos_per_second": stage.batch_size / step.median,
         "input_photos_per_second": count / input_seconds,
         "first_step_s": first,
+        "first_step_processor_s": busy,
         "of_ceiling": step.median / stage.batch_size / timings["ceiling"].median,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
@@ -109,8 +116,17 @@ def main(argv: list[str]) -> None:
         output = output_file(FLAGS.output)
         # Build it once, if need be.
         load_builder(FLAGS.dataset, FLAGS.data_dir, FLAGS.manual_dir)
-    record: dict = {"machine": machine(), "dataset": FLAGS.dataset, "stages": {}}
-    print(f"{'':<32}{'ms a photo':>18}{'photos/s':>10}{'input/s':>9}{'peak MB':>9}")
+    record: dict = {
+        "machine": machine(),
+        "dataset": FLAGS.dataset,
+        "preset": FLAGS.preset,
+        "batch_size": FLAGS.batch_size,
+        "stages": {},
+    }
+    print(
+        f"{'':<32}{'ms a photo':>18}{'photos/s':>10}{'input/s':>9}{'start s':>9}"
+        f"{'peak MB':>9}"
+    )
     for stage in FLAGS.stage:
         for precision in FLAGS.precision:
             row = _run_child(stage, precision)
@@ -119,7 +135,8 @@ def main(argv: list[str]) -> None:
             print(
                 f"{stage + ' ' + precision:<32}{spread:>18}"
                 f"{row['photos_per_second']:10.1f}"
-                f"{row['input_photos_per_second']:9.0f}{row['peak_memory_mb']:9.0f}",
+                f"{row['input_photos_per_second']:9.0f}{row['first_step_s']:9.1f}"
+                f"{row['peak_memory_mb']:9.0f}",
                 flush=True,
             )
     panels = {
@@ -138,6 +155,8 @@ def _run_child(stage: str, precision: str) -> dict[str, float]:
             f"--stage={stage}",
             f"--precision={precision}",
             f"--dataset={FLAGS.dataset}",
+            f"--preset={FLAGS.preset}",
+            f"--batch_size={FLAGS.batch_size}",
             f"--runs={FLAGS.runs}",
             f"--output={folder}",
             f"--jit_compile={FLAGS.jit_compile}",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from absl import app, flags
 
 from stn_icnn_tf.inference.fused import PRECISIONS, FusedModel
@@ -41,6 +42,9 @@ def define_flags() -> None:
     flags.DEFINE_integer("size", 512, "Side of the photos in pixels.", 16)
     flags.DEFINE_integer("runs", 10, "Rounds that count.", 2)
     flags.DEFINE_bool("jit_compile", False, "Whether XLA compiles every form.")
+    flags.DEFINE_bool(
+        "tf32", True, "Whether a GPU that can rounds the factors of float32 to TF32."
+    )
 
 
 def icnn_multiply_adds(net: InterlinkedCNN | ResidualInterlinkedCNN, side: int) -> int:
@@ -161,11 +165,13 @@ def main(argv: list[str]) -> None:
     with usage_errors():
         model = load_model(FLAGS.model)
         output = output_folder(FLAGS.output)
+    tf.config.experimental.enable_tensor_float_32_execution(FLAGS.tf32)
     record: dict = {
         "machine": machine(),
         "model": FLAGS.model,
         "size": FLAGS.size,
         "jit_compile": FLAGS.jit_compile,
+        "tf32": FLAGS.tf32,
         "multiply_adds": multiply_adds(model),
         "batches": {},
     }

@@ -34,7 +34,8 @@ from stn_icnn_tf.class_sets import ClassSet
 from stn_icnn_tf.data.mixture import Mixture
 from stn_icnn_tf.extras import needs_extra
 from stn_icnn_tf.files import as_path, is_remote, written_beside
-from stn_icnn_tf.models.stn_icnn import StnIcnn, preset_arguments
+from stn_icnn_tf.models.presets import preset_arguments
+from stn_icnn_tf.models.stn_icnn import StnIcnn
 from stn_icnn_tf.pretrained import load_model, with_arguments
 from trainers.common.data import find_training_map, load_builder, load_split
 from trainers.common.flags import (

@@ -5,15 +5,11 @@ from typing import Any
 
 import keras
 
-from stn_icnn_tf.class_sets import EIGHT_PARTS, HEAD, ClassSet, as_class_set
+from stn_icnn_tf.class_sets import EIGHT_PARTS, ClassSet, as_class_set
 from stn_icnn_tf.geometry.windows import WINDOW_RULES
 from stn_icnn_tf.layers.icnn import InterlinkedCNN
 from stn_icnn_tf.layers.learned_crop import LearnedCrop
-from stn_icnn_tf.layers.localization import (
-    CELEBAMASK_HQ_CROP,
-    MEAN_CROP,
-    LocalizationNetwork,
-)
+from stn_icnn_tf.layers.localization import MEAN_CROP, LocalizationNetwork
 from stn_icnn_tf.layers.residual_icnn import (
     LABELS,
     PATCH_FOLD,
@@ -21,6 +17,7 @@ from stn_icnn_tf.layers.residual_icnn import (
     ResidualInterlinkedCNN,
 )
 from stn_icnn_tf.models.pipeline import Pipeline
+from stn_icnn_tf.models.presets import preset_arguments
 from stn_icnn_tf.models.search_thresholds import SearchThresholds
 from stn_icnn_tf.shipped import shipped_file, shipped_models
 
@@ -28,35 +25,6 @@ Tensor = Any
 
 FRAMINGS = ("stretch", "letterbox")
 NETS = ("interlinked", "residual")
-
-# Half as wide again as the paper's.
-_WIDE_FILTERS = (12, 24, 36, 48)
-
-# Arguments of named models. `paper` is the published setting for HELEN. `celebamask_hq`
-# and `helen` are those of the shipped models, which have wider part nets; the first has
-# that data set's mean face. `head` labels the whole head.
-MODEL_PRESETS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "celebamask_hq": {
-        "mean_crop": CELEBAMASK_HQ_CROP,
-        "part_filters": _WIDE_FILTERS,
-    },
-    "helen": {"part_filters": _WIDE_FILTERS},
-    "head": {
-        "class_set": HEAD,
-        "mean_crop": CELEBAMASK_HQ_CROP,
-        "coarse_net": "residual",
-        "coarse_filters": (48, 96, 128, 160),
-        "part_filters": _WIDE_FILTERS,
-    },
-    "paper": {
-        "framing": "stretch",
-        "window": "fixed",
-        "patch_size": 81,
-        "canvas_size": 1024,
-    },
-}
-
 
 # Shares of background pixels in coarse images and in patches, for the nets' start.
 COARSE_BACKGROUND = 0.93
@@ -69,25 +37,6 @@ def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:
             f"Argument `{name}` must be one of {choices}. Received: {name}={value}"
         )
     return value
-
-
-def preset_arguments(preset: str, **kwargs: Any) -> dict[str, Any]:
-    """Returns the arguments of a named preset, its class set among them.
-
-    Args:
-        preset: one of `MODEL_PRESETS`.
-        **kwargs: override those of the preset.
-
-    Raises:
-        ValueError: if there is no such preset, or class set.
-    """
-    _choice("preset", preset, tuple(MODEL_PRESETS))
-    arguments: dict[str, Any] = {
-        "class_set": EIGHT_PARTS,
-        **MODEL_PRESETS[preset],
-        **kwargs,
-    }
-    return {**arguments, "class_set": as_class_set(arguments["class_set"])}
 
 
 @keras.saving.register_keras_serializable(package="stn_icnn_tf")
@@ -267,7 +216,7 @@ class StnIcnn(Pipeline, keras.Model):
         """Makes a model of a named preset.
 
         Args:
-            preset: a key of `MODEL_PRESETS`.
+            preset: a key of `presets.MODEL_PRESETS`.
             load_weights: whether it is the trained model; False: the same arguments
                 and random weights. None: trained, if the preset is a shipped model.
             **kwargs: arguments that replace those of the preset.

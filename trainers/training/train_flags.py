@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from stn_icnn_tf.models.stn_icnn import MODEL_PRESETS
+from stn_icnn_tf.models.presets import MODEL_PRESETS
 from trainers.common.flags import define_dataset_flags
 from trainers.common.paths import define_path
 from trainers.configs.overrides import define_class_set_flag
