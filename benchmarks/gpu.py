@@ -12,7 +12,9 @@ in the record, gpu.json, which is written after every one.
 
 import dataclasses
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -92,13 +94,19 @@ def measure(measurement: Measurement, seconds: float) -> dict:
     """
     if seconds <= 0:
         return {"missing": "no time was left"}
+    # A session of its own: what it starts would go on without it, and hold the GPU.
+    command = [sys.executable, *measurement.arguments]
+    process = subprocess.Popen(command, start_new_session=True)
     try:
-        command = [sys.executable, *measurement.arguments]
-        subprocess.run(command, check=True, timeout=seconds)
+        status = process.wait(seconds)
     except subprocess.TimeoutExpired:
         return {"missing": "the time was over"}
-    except subprocess.CalledProcessError as error:
-        return {"missing": f"ended with {error.returncode}"}
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if status:
+        return {"missing": f"ended with {status}"}
     return json.loads(measurement.record.read_text())
 
 

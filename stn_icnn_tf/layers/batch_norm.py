@@ -19,11 +19,14 @@ class FusedBatchNormalization(layers.BatchNormalization):
 
     The same numbers, weights and files, with 20 operations for 70, gradient included:
     our networks hold hundreds of these layers, and half of a training step's graph was
-    theirs. Statistics over several replicas are Keras's.
+    theirs. Statistics over several replicas are Keras's. The arguments are those of
+    `keras.layers.BatchNormalization`, with its scale and centre, over the last axis.
 
-    Args:
-        **kwargs: those of `keras.layers.BatchNormalization`, with its scale and centre,
-            over the last axis of `(batch, height, width, channels)`.
+    Input shape:
+        float `(batch, height, width, channels)`.
+
+    Output shape:
+        the same.
 
     Reference:
         Ioffe and Szegedy 2015, "Batch normalization".

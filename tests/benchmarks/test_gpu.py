@@ -1,4 +1,7 @@
 import json
+import pathlib
+import sys
+import time
 
 import pytest
 
@@ -24,6 +27,31 @@ def test_a_measurement_gives_its_record_or_says_why_not(tmp_path):
     slow = gpu.measure(measurement("import time; time.sleep(60)"), 0.5)
     assert slow == {"missing": "the time was over"}
     assert gpu.measure(measurement(write), 0.0) == {"missing": "no time was left"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are told by /proc")
+def test_what_a_measurement_started_ends_with_its_time(tmp_path):
+    told = tmp_path / "pid"
+    inner = f"import os, time; open({str(told)!r}, 'w').write(str(os.getpid()))"
+    inner += "; time.sleep(60)"
+    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}])"
+    measurement = gpu.Measurement("name", ("-c", outer), tmp_path / "record.json")
+    assert gpu.measure(measurement, 4.0) == {"missing": "the time was over"}
+    pid = int(told.read_text())
+    # Killed, it may still be listed until its new parent has asked for its end.
+    for _ in range(100):
+        if not alive(pid):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"process {pid} goes on")
+
+
+def alive(pid):
+    try:
+        status = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def test_the_record_is_written_after_every_measurement(tmp_path, monkeypatch, capsys):
