@@ -21,6 +21,7 @@ import time
 
 from absl import app, flags
 
+from stn_icnn_tf.models.presets import MODEL_PRESETS
 from trainers.common.charts import write_record
 from trainers.common.flags import define_model_flag, refuse_arguments, usage_errors
 from trainers.common.markdown import markdown_table
@@ -52,7 +53,9 @@ def define_flags() -> None:
     flags.DEFINE_multi_integer("batch", [1, 8, 64], "Photos a call; may be repeated.")
     flags.DEFINE_integer("size", 512, "Side of the photos in pixels.", 16)
     flags.DEFINE_integer("runs", 10, "Rounds that count.", 2)
-    flags.DEFINE_string("preset", "head", "Of the model that is trained.")
+    flags.DEFINE_enum(
+        "preset", "head", tuple(MODEL_PRESETS), "Of the model that is trained."
+    )
     flags.DEFINE_integer("batch_size", 32, "Photos a training step.", 1)
     flags.DEFINE_float("minutes", 10.0, "After these no measurement goes on.", 0.0)
     define_path("data_dir", None, "TFDS data, with `synthetic_faces` built or not.")

@@ -8,8 +8,8 @@ from keras import layers
 
 Tensor = Any
 
-# In bfloat16 the kernel for processors is fast if their number divides those of the
-# features; else it takes up to eight times as long as in float32.
+# In bfloat16 the kernel for processors is fast where the channels are a multiple of
+# these; elsewhere it takes up to eight times as long as in float32.
 FAST_CHANNELS = 16
 
 
@@ -17,10 +17,10 @@ FAST_CHANNELS = 16
 class FusedBatchNormalization(layers.BatchNormalization):
     """Keras's batch normalisation; TensorFlow trains it by its own fused kernel.
 
-    The same numbers, weights and files, with 20 operations for 70, gradient included:
-    our networks hold hundreds of these layers, and half of a training step's graph was
-    theirs. Statistics over several replicas are Keras's. The arguments are those of
-    `keras.layers.BatchNormalization`, with its scale and centre, over the last axis.
+    The same numbers, weights and files, with some 80 operations less a layer, gradient
+    included: our networks hold hundreds of these layers. Statistics over several
+    replicas are Keras's. The arguments are those of `keras.layers.BatchNormalization`,
+    with its scale and centre, over the last axis.
 
     Input shape:
         float `(batch, height, width, channels)`.

@@ -103,8 +103,8 @@ class Muon(FusedAdam):
     rest. It is scaled to the size of Adam's: one learning rate serves both.
     Keras's own `Muon` leaves kernels to Adam.
 
-    Kernels of one shape are orthogonalised together: one by one they are four fifths
-    of a step's graph, and most of the time that it takes to start.
+    Kernels of one shape are orthogonalised together: one by one they were a quarter
+    of the operations of a step, which take long to trace and to optimize.
 
     Reference:
         Jordan et al. 2024; the scale: Liu et al. 2025, "Muon is scalable for LLM
